@@ -1,0 +1,129 @@
+"""Reading YAML and JSON without losing a digit, and turning pydantic's findings into sentences."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from engine.rating.errors import InvalidDocument, TollbookError
+
+MAX_BYTES = 64 * 1024 * 1024
+_MAX_SHOWN = 200
+
+
+class InvalidFile(TollbookError):
+    """A document has problems; `problems` lists each with place, value and expectation."""
+
+    def __init__(self, name: str, problems: list[InvalidDocument]) -> None:
+        lines = [f"{name}: {problem}" for problem in problems]
+        super().__init__("\n".join(lines))
+        self.name = name
+        self.problems = problems
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Safe YAML in which decimals and times stay text, and a repeated key is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping; ConstructorError for a key that stands twice."""
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} stands twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+_AS_TEXT = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
+_TextLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _AS_TEXT]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parse_text(text: str, name: str) -> Any:
+    """Return the data of a YAML or JSON text; `name` is for messages. InvalidFile if unreadable."""
+    try:
+        if text.lstrip()[:1] in ("{", "["):
+            return json.loads(text, parse_float=str, object_pairs_hook=_unrepeated)
+        return yaml.load(text, Loader=_TextLoader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = InvalidDocument("document", " ".join(str(error).split()), "YAML or JSON")
+        raise InvalidFile(name, [problem]) from error
+
+
+def read_document(path: Path) -> Any:
+    """Return the data of a YAML or JSON file. InvalidFile if it can not be read."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InvalidFile(
+                str(path),
+                [InvalidDocument("size", path.stat().st_size, f"{MAX_BYTES} bytes at most")],
+            )
+        return parse_text(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidFile(
+            str(path), [InvalidDocument("file", str(error), "a readable UTF-8 file")]
+        ) from error
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {twice!r} stands twice")
+    return mapping
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_Built = TypeVar("_Built")
+
+
+def validate(
+    model: type[_Model], data: Any, name: str, build: Callable[[_Model], _Built]
+) -> _Built:
+    """Validate data with a pydantic model and build the frozen type; InvalidFile on problems."""
+    try:
+        return build(model.model_validate(data))
+    except ValidationError as error:
+        raise InvalidFile(name, problems_of(error)) from error
+    except InvalidDocument as error:
+        raise InvalidFile(name, [error]) from error
+
+
+def problems_of(error: ValidationError) -> list[InvalidDocument]:
+    """Return pydantic's findings as problems: place, value, expectation."""
+    return [
+        InvalidDocument(_place(found["loc"]), _value(found), _expectation(found))
+        for found in error.errors(include_url=False)
+    ]
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    place = ""
+    for part in location:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    return place or "document"
+
+
+def _value(found: Mapping[str, Any]) -> object:
+    if found["type"] == "missing":
+        return None
+    text = repr(found["input"])
+    return found["input"] if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
+def _expectation(found: Mapping[str, Any]) -> str:
+    if found["type"] == "missing":
+        return "a value"
+    if found["type"] == "extra_forbidden":
+        return "no field of that name"
+    if found["type"] == "union_tag_invalid":
+        return f"{found['ctx']['discriminator']} to be one of {found['ctx']['expected_tags']}"
+    message = str(found["msg"])
+    return message.removeprefix("Value error, ").removeprefix("Input should be ")

@@ -1,0 +1,1 @@
+"""Entry points: the only place that wires, and the only one that may import replay."""

@@ -1,0 +1,38 @@
+"""Account commands: what operators ask, in the imperative.
+
+A command carries an idempotency key, `command_id`, unique per account: sent twice, it acts once.
+Each one is applied or refused by `engine.rating.lifecycle`, and either way becomes an account
+event. What a command needs from outside (the offsets of a time zone) is frozen into it when it is
+written.
+"""
+
+from typing import NamedTuple
+
+from engine.rating.period import FrozenZone
+
+
+class OpenAccount(NamedTuple):
+    """Open the account in a currency (ISO 4217) and a time zone in which periods are counted."""
+
+    currency: str
+    zone: FrozenZone
+
+
+class AssignTariff(NamedTuple):
+    """Rate usage in [effective_from, effective_to) with a tariff (us UTC; None: open)."""
+
+    tariff_id: str
+    effective_from: int
+    effective_to: int | None
+
+
+Order = OpenAccount | AssignTariff
+
+
+class AccountCommand(NamedTuple):
+    """One command and who asked for it (`principal`, may be empty)."""
+
+    command_id: str
+    account_id: str
+    principal: str
+    order: Order

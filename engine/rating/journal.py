@@ -1,0 +1,110 @@
+"""The journal: one hash-chained commit per partition and transaction. It is the truth.
+
+A `JournalCommit` holds everything one transaction did to one partition: its records, where to
+read on in each input, and cumulative counts. Its number is gapless and it names the SHA-256 of the
+commit before, so a missing, doubled or foreign commit is refused by every reader.
+`PartitionState` is the fold: the state of a partition after any commit.
+"""
+
+from typing import NamedTuple
+
+from engine.rating.charge import Record, Rejection
+from engine.rating.errors import BrokenChain, BrokenInvariant
+from engine.rating.ledger import Identities, Ledger
+from engine.rating.tariff_book import TariffBook
+
+NO_DIGEST = bytes(32)
+"""What the first commit of a partition names as its predecessor."""
+
+
+class Counts(NamedTuple):
+    """Cumulative counts of one partition.
+
+    consumed = charges + pending + duplicates + rejections + forwarded, at every commit.
+    Commands are counted apart: each is an account event or one of `commands_rejected`.
+    """
+
+    consumed: int = 0
+    charges: int = 0
+    pending: int = 0
+    duplicates: int = 0
+    rejections: int = 0
+    forwarded: int = 0
+    commands: int = 0
+    commands_rejected: int = 0
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every consumed usage record has exactly one outcome."""
+        outcomes = (
+            self.charges, self.pending, self.duplicates, self.rejections, self.forwarded,
+        )  # fmt: skip
+        return self.consumed == sum(outcomes)
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Return the sum, field by field."""
+        return Counts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class NextOffset(NamedTuple):
+    """The next offset to read of a topic."""
+
+    topic: str
+    offset: int
+
+
+class JournalCommit(NamedTuple):
+    """What one transaction did to one partition. `positions` are sorted by topic."""
+
+    partition: int
+    commit: int
+    previous: bytes
+    positions: tuple[NextOffset, ...]
+    tariffs_offset: int
+    counts: Counts
+    records: tuple[Record, ...]
+
+
+class PartitionState:
+    """Everything that is known of a partition after its latest commit."""
+
+    def __init__(self, partition: int, book: TariffBook, identities: Identities) -> None:
+        self.partition = partition
+        self.commit = 0
+        self.digest = NO_DIGEST
+        self.positions: dict[str, int] = {}
+        self.tariffs_offset = 0
+        self.counts = Counts()
+        self.ledger = Ledger(book, identities)
+
+    def fold(self, commit: JournalCommit, digest: bytes) -> None:
+        """Take the next commit in. `digest` is the SHA-256 of its record.
+
+        Raises BrokenChain if it does not follow, BrokenInvariant if it contradicts itself.
+        """
+        if commit.partition != self.partition:
+            raise BrokenChain(
+                f"journal partition {self.partition}: a commit of partition {commit.partition}"
+            )
+        if commit.commit != self.commit + 1 or commit.previous != self.digest:
+            raise BrokenChain(
+                f"journal partition {self.partition}: got commit {commit.commit} after "
+                f"{commit.previous.hex()[:16]}, expected commit {self.commit + 1} after "
+                f"{self.digest.hex()[:16]}"
+            )
+        for record in commit.records:
+            if not isinstance(record, Rejection):
+                self.ledger.apply(record)
+        self.advance(commit, digest)
+
+    def advance(self, commit: JournalCommit, digest: bytes) -> None:
+        """Take over a commit's bookkeeping; its records are in the ledger already."""
+        if not commit.counts.conserved:
+            raise BrokenInvariant(
+                f"journal partition {self.partition}, commit {commit.commit}: counts "
+                f"{commit.counts} do not add up"
+            )
+        self.commit, self.digest = commit.commit, digest
+        self.positions = {entry.topic: entry.offset for entry in commit.positions}
+        self.tariffs_offset = commit.tariffs_offset
+        self.counts = commit.counts

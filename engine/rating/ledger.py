@@ -1,0 +1,115 @@
+"""The ledger of one partition: accounts, identities, and the four outcomes of usage.
+
+A usage event is charged, a duplicate, rejected or (later) forwarded; nothing else. The ledger
+decides in the order *identity, rate, fold*: it never mutates an account but by applying the very
+record it returns, so recovering from the journal ends in the same state as having lived it.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from engine.rating.account import Account
+from engine.rating.charge import AccountEvent, Charge
+from engine.rating.command import AccountCommand
+from engine.rating.errors import Refusal
+from engine.rating.lifecycle import decide_command, decide_version
+from engine.rating.rate import rate_usage
+from engine.rating.tariff import TariffVersion
+from engine.rating.tariff_book import TariffBook
+from engine.rating.usage import Origin, UsageEvent, identity_key
+
+DUPLICATE = "duplicate"
+
+
+class Identities(Protocol):
+    """Digest by identity of every usage event that was ever accepted, without a time window."""
+
+    def get(self, identity: str) -> bytes | None:
+        """Return the digest that occupies an identity, or None."""
+
+    def add(self, identity: str, digest: bytes) -> None:
+        """Occupy an identity."""
+
+
+class MemoryIdentities(dict[str, bytes]):
+    """Identities in memory."""
+
+    def add(self, identity: str, digest: bytes) -> None:
+        """Occupy an identity."""
+        self[identity] = digest
+
+
+class Ledger:
+    """All accounts of one partition."""
+
+    def __init__(self, book: TariffBook, identities: Identities) -> None:
+        self.accounts: dict[str, Account] = {}
+        self._book = book
+        self._identities = identities
+
+    def charge(self, event: UsageEvent, origin: Origin) -> Charge | Refusal | str:
+        """Decide one usage event: a Charge, a Refusal, or DUPLICATE (semantics section 1)."""
+        identity = identity_key(event.account_id, event.source, event.event_id)
+        digest = self._identities.get(identity)
+        if digest is not None:
+            if digest == event.digest:
+                return DUPLICATE
+            return Refusal(
+                "identity_conflict",
+                f"event_id: {event.event_id!r} of source {event.source!r} was accepted before "
+                f"with digest {digest.hex()}, expected the same content, got {event.digest.hex()}",
+            )
+        if event.action != "record":
+            return Refusal(
+                "action_not_supported",
+                f"action: got {event.action!r}, expected record (rules revision 1)",
+            )
+        charge = rate_usage(self.account(event.account_id), identity, event, origin, self._book)
+        if isinstance(charge, Charge):
+            self.apply(charge)
+        return charge
+
+    def command(self, command: AccountCommand, origin: Origin) -> AccountEvent:
+        """Decide one account command: the account event that says what it did."""
+        account = self.account(command.account_id)
+        event = AccountEvent(
+            command.account_id,
+            account.sequence + 1,
+            command.command_id,
+            command.principal,
+            origin.position,
+            origin.received_at,
+            decide_command(account, command, self._book),
+        )
+        self.apply(event)
+        return event
+
+    def publish(self, version: TariffVersion, origin: Origin) -> Iterator[AccountEvent]:
+        """Adopt or stage a newly known version for each account that it concerns."""
+        for account in self.accounts.values():
+            change = decide_version(account, version)
+            if change is not None:
+                event = AccountEvent(
+                    account.account_id,
+                    account.sequence + 1,
+                    "",
+                    "",
+                    origin.position,
+                    origin.received_at,
+                    change,
+                )
+                self.apply(event)
+                yield event
+
+    def apply(self, record: Charge | AccountEvent) -> None:
+        """Fold one journal record in; the only way that state changes."""
+        if isinstance(record, Charge):
+            self._identities.add(record.charge_id, record.digest)
+        self.account(record.account_id).apply(record)
+
+    def account(self, account_id: str) -> Account:
+        """Return an account; one that is not known yet starts empty and not open."""
+        account = self.accounts.get(account_id)
+        if account is None:
+            account = self.accounts[account_id] = Account(account_id)
+        return account

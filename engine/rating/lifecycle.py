@@ -1,0 +1,91 @@
+"""The life of an account: commands applied or refused, tariff versions adopted or staged.
+
+Deciding only: each function reads state and returns the changes to journal. A version that
+becomes known is adopted at once by each account without a charge at or after its effective_from;
+every other account stages it, because live rating may not contradict charges that stand
+(semantics section 2).
+"""
+
+from engine.rating.account import Account
+from engine.rating.charge import (
+    AccountOpened,
+    Change,
+    CommandRefused,
+    TariffAssigned,
+    VersionAdopted,
+    VersionReference,
+    VersionStaged,
+)
+from engine.rating.command import AccountCommand, AssignTariff, OpenAccount
+from engine.rating.errors import Refusal
+from engine.rating.money import MINOR_UNITS
+from engine.rating.tariff import TariffVersion
+from engine.rating.tariff_book import TariffBook
+
+
+def decide_command(account: Account, command: AccountCommand, book: TariffBook) -> Change:
+    """Return what a command does to an account; CommandRefused if it does nothing."""
+    if command.command_id in account.commands:
+        return _refused(
+            "duplicate_command", f"command_id: {command.command_id!r} was already decided"
+        )
+    order = command.order
+    if isinstance(order, OpenAccount):
+        return _open(account, order)
+    return _assign(account, order, book)
+
+
+def _open(account: Account, order: OpenAccount) -> Change:
+    if account.is_open:
+        return _refused("already_open", f"account_id: {account.account_id!r} is already open")
+    if order.currency not in MINOR_UNITS:
+        return _refused(
+            "unknown_currency", f"currency: got {order.currency!r}, expected an ISO 4217 code"
+        )
+    return AccountOpened(order.currency, order.zone)
+
+
+def _assign(account: Account, order: AssignTariff, book: TariffBook) -> Change:
+    if not account.is_open:
+        return _refused("account_not_open", f"account_id: {account.account_id!r} is not open")
+    versions = book.versions(order.tariff_id)
+    if not versions:
+        return _refused(
+            "unknown_tariff", f"tariff_id: got {order.tariff_id!r}, expected a published tariff"
+        )
+    currency = versions[0].version.currency
+    if currency != account.currency:
+        return _refused(
+            "currency_mismatch",
+            f"tariff_id: {order.tariff_id!r} is in {currency}, the account in {account.currency}",
+        )
+    if order.effective_to is not None and order.effective_to <= order.effective_from:
+        return _refused("empty_interval", "effective_to: expected a time after effective_from")
+    known = (*account.adopted.get(order.tariff_id, ()), *account.staged.get(order.tariff_id, ()))
+    adopted = tuple(
+        VersionReference(entry.version.version, entry.version.digest)
+        for entry in versions
+        if entry.version.version not in known
+    )
+    latest = account.latest_charge_at
+    staged = latest is not None and order.effective_from <= latest
+    return TariffAssigned(
+        order.tariff_id, order.effective_from, order.effective_to, staged, adopted
+    )
+
+
+def decide_version(account: Account, version: TariffVersion) -> Change | None:
+    """Return what a newly known version means for an account; None if it does not concern it."""
+    tariff_id, number = version.tariff_id, version.version
+    if not account.has_tariff(tariff_id):
+        return None
+    if number in account.adopted.get(tariff_id, ()) or number in account.staged.get(tariff_id, ()):
+        return None
+    latest = account.latest_charge_at
+    if latest is None or latest < version.effective_from:
+        return VersionAdopted(tariff_id, number, version.digest)
+    return VersionStaged(tariff_id, number, version.digest)
+
+
+def _refused(code: str, explanation: str) -> CommandRefused:
+    return CommandRefused(Refusal(code, explanation))

@@ -1,0 +1,79 @@
+"""Periods: which month, day or event a quantity is counted in.
+
+Periods use the account's time zone. Time-zone data changes over the years and charges must not,
+so the zone's UTC offsets are *frozen* into the command that opens the account, as a list of
+transitions; this module only does arithmetic on that list. All intervals are [from, to).
+"""
+
+from bisect import bisect_right
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_SECOND = 1_000_000
+_DAY = 86_400 * _SECOND
+
+PERIODS = ("event", "day", "calendar_month", "billing_period", "lifetime")
+
+
+def instant(moment: datetime) -> int:
+    """Return an aware datetime as microseconds since 1970-01-01 UTC."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def format_instant(microseconds: int) -> str:
+    """Return an instant as RFC 3339 with six decimals, such as 2026-11-24T09:15:02.120000Z."""
+    moment = EPOCH + timedelta(microseconds=microseconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+FIRST_INSTANT = instant(datetime(2000, 1, 1, tzinfo=UTC))
+LAST_INSTANT = instant(datetime(2050, 1, 1, tzinfo=UTC))
+"""Frozen zones cover [FIRST_INSTANT, LAST_INSTANT); usage outside is rejected."""
+
+
+class FrozenZone(NamedTuple):
+    """A time zone's offsets as they were known when they were written down.
+
+    `instants` ascend (us UTC); from instants[i] local time is UTC + offsets[i] seconds. No
+    transitions at all mean UTC.
+    """
+
+    name: str
+    instants: tuple[int, ...] = ()
+    offsets: tuple[int, ...] = ()
+
+    def local_day(self, at: int) -> int:
+        """Return the local date at an instant as days since 1970-01-01."""
+        index = bisect_right(self.instants, at) - 1
+        offset = self.offsets[index] if index >= 0 else 0
+        return (at + offset * _SECOND) // _DAY
+
+
+UTC_ZONE = FrozenZone("UTC")
+
+
+@lru_cache(maxsize=65_536)
+def _day_label(day: int) -> str:
+    return date.fromordinal(_EPOCH_DAY + day).isoformat()
+
+
+def billing_month(zone: FrozenZone, at: int) -> str:
+    """Return the billing month of an instant, ``YYYY-MM`` in the account's zone.
+
+    Rules revision 1 bills by calendar month.
+    """
+    return _day_label(zone.local_day(at))[:7]
+
+
+def period_label(period: str, zone: FrozenZone, at: int) -> str:
+    """Return the label of the period that an instant falls in, as it stands in a counter key."""
+    if period == "event":
+        return "event"
+    if period == "lifetime":
+        return "lifetime"
+    if period == "day":
+        return _day_label(zone.local_day(at))
+    return billing_month(zone, at)

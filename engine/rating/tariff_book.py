@@ -1,0 +1,107 @@
+"""The tariff book: every version that is known, and which one is in force when.
+
+Versions reach a partition through the `tariffs` topic; the book only knows them. Which of them
+live rating uses for an account is the account's own fact (adopted or staged, see lifecycle).
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from engine.rating.errors import InvalidDocument
+from engine.rating.money import format_decimal
+from engine.rating.tariff import TariffVersion
+
+
+class KnownVersion(NamedTuple):
+    """A version and the offset of its record in the tariffs topic."""
+
+    version: TariffVersion
+    offset: int
+
+
+class TariffBook:
+    """Every tariff version that is known, by tariff and version number."""
+
+    def __init__(self) -> None:
+        self._tariffs: dict[str, dict[int, KnownVersion]] = {}
+        self._timelines: dict[tuple[str, tuple[int, ...]], tuple[KnownVersion, ...]] = {}
+
+    def add(self, version: TariffVersion, offset: int) -> KnownVersion | None:
+        """Add a version; None if this very version was known. InvalidDocument if it may not be."""
+        known = self._tariffs.setdefault(version.tariff_id, {})
+        if version.version in known and known[version.version].version.digest == version.digest:
+            return None
+        check_succession([entry.version for entry in known.values()], version)
+        entry = known[version.version] = KnownVersion(version, offset)
+        return entry
+
+    def get(self, tariff_id: str, version: int) -> KnownVersion | None:
+        """Return one version."""
+        return self._tariffs.get(tariff_id, {}).get(version)
+
+    def versions(self, tariff_id: str) -> list[KnownVersion]:
+        """Return all versions of a tariff in the order of their numbers; empty if unknown."""
+        known = self._tariffs.get(tariff_id, {})
+        return [known[number] for number in sorted(known)]
+
+    def tariff_ids(self) -> list[str]:
+        """Return the ids of all tariffs, sorted."""
+        return sorted(self._tariffs)
+
+    def in_force(self, tariff_id: str, adopted: tuple[int, ...], at: int) -> KnownVersion | None:
+        """Return the version in force at `at` among the `adopted` version numbers.
+
+        The latest `effective_from <= at` (equal: the highest version). If its `effective_to` has
+        passed that is a gap, with no fall-back to an older one (semantics section 2).
+        """
+        latest = None
+        for entry in self.timeline(tariff_id, adopted):
+            if entry.version.effective_from > at:
+                break
+            latest = entry
+        if latest is None:
+            return None
+        end = latest.version.effective_to
+        return latest if end is None or at < end else None
+
+    def timeline(self, tariff_id: str, adopted: tuple[int, ...]) -> tuple[KnownVersion, ...]:
+        """Return the adopted versions by (effective_from, version): the order counters use."""
+        key = (tariff_id, adopted)
+        if key not in self._timelines:
+            known = self._tariffs[tariff_id]
+            entries = [known[number] for number in adopted]
+            entries.sort(key=lambda e: (e.version.effective_from, e.version.version))
+            self._timelines[key] = tuple(entries)
+        return self._timelines[key]
+
+
+def check_succession(earlier: Iterable[TariffVersion], new: TariffVersion) -> None:
+    """Refuse a version that may not follow the earlier ones of its tariff (InvalidDocument).
+
+    Numbers grow, the currency stays, and a component that changes kinds, weights, scope or period
+    takes a new id, because its counters could not go on (semantics section 2).
+    """
+    place = f"tariff {new.tariff_id} version {new.version}"
+    for old in earlier:
+        if new.version <= old.version:
+            raise InvalidDocument(place, new.version, f"a version above {old.version}")
+        if new.currency != old.currency:
+            raise InvalidDocument(place, new.currency, f"the tariff's currency {old.currency}")
+        for component in new.components:
+            before = old.component(component.component_id)
+            if before is None:
+                continue
+            for name in ("weights", "scope", "period"):
+                was, now = getattr(before, name), getattr(component, name)
+                if was != now:
+                    raise InvalidDocument(
+                        f"{place}, component {component.component_id}, {name}",
+                        _plain(now),
+                        f"{_plain(was)} as in version {old.version}, or a new component id",
+                    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"{kind} at {format_decimal(weight)}" for kind, weight in value)
+    return str(value)
