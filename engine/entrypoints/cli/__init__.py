@@ -1,0 +1,1 @@
+"""The `tollbook` command: one module per group of commands, data on stdout, messages on stderr."""
