@@ -8,7 +8,7 @@ bytes as integers, because a pico integer is exact and a binary float never is.
 It is data with a loader, not logic: what a record means is said in `engine.rating`.
 """
 
-from schemas.json_form import json_schema, to_json
+from schemas.json_form import json_schema, json_writer, to_json
 from schemas.loader import NAMES, RecordSchema, by_fingerprint, latest, versions
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "RecordSchema",
     "by_fingerprint",
     "json_schema",
+    "json_writer",
     "latest",
     "to_json",
     "versions",

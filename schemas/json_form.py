@@ -19,7 +19,12 @@ def to_json(schema: dict[str, Any], record: Any) -> Any:
 
     `schema` is the declared schema. A member of a union of records is the pair (name, fields).
     """
-    return _converter(schema, {})(record)
+    return json_writer(schema)(record)
+
+
+def json_writer(schema: dict[str, Any]) -> Callable[[Any], Any]:
+    """Return the function that turns decoded records of a schema into their JSON form."""
+    return _converter(schema, {})
 
 
 def _converter(schema: Any, named: dict[str, Any]) -> Callable[[Any], Any]:

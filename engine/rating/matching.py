@@ -125,14 +125,14 @@ def most_specific(
 def ambiguities(components: list[Matched]) -> Iterator[Ambiguity]:
     """Yield each pair of components (pricing one kind) that ties for some event.
 
-    Ranks must be equal, so both name exact models or neither does: grouping by rank and exact
-    model keeps real price lists (thousands of models) linear.
+    Ranks must be equal, so both name models or neither does: grouping by rank and named model
+    keeps real price lists (thousands of models) linear.
     """
     groups: dict[object, list[Matched]] = {}
     for component in components:
         match = component.match
-        exact_model = match.model.choices[0] if len(match.model.choices) == 1 else ""
-        groups.setdefault((match.specificity, exact_model), []).append(component)
+        for model in match.model.choices or ("",):
+            groups.setdefault((match.specificity, model), []).append(component)
     for group in groups.values():
         for first, second in combinations(group, 2):
             if first.match.overlaps(second.match):

@@ -3,8 +3,3 @@
 A document that breaks a rule raises `InvalidFile`, which names every problem with its place, the
 value and what was expected. Numbers keep their text on the way in, so a price is never a float.
 """
-
-from engine.adapters.documents.reading import InvalidFile, parse_text, read_document
-from engine.adapters.documents.tariff import TariffDocument, parse_tariff
-
-__all__ = ["InvalidFile", "TariffDocument", "parse_tariff", "parse_text", "read_document"]

@@ -1,7 +1,7 @@
 """Reading YAML and JSON without losing a digit, and turning pydantic's findings into sentences."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,12 +29,11 @@ class _TextLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a mapping; ConstructorError for a key that stands twice."""
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands twice", node.start_mark
-                )
+        twice = _first_repeated(str(key.value) for key, _ in node.value)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {twice!r} stands twice", node.start_mark
+            )
         return super().construct_mapping(node, deep)
 
 
@@ -72,12 +71,19 @@ def read_document(path: Path) -> Any:
 
 
 def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    mapping = dict(pairs)
-    if len(mapping) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+    twice = _first_repeated(key for key, _ in pairs)
+    if twice is not None:
         raise ValueError(f"key {twice!r} stands twice")
-    return mapping
+    return dict(pairs)
+
+
+def _first_repeated(keys: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            return key
+        seen.add(key)
+    return None
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -94,6 +100,9 @@ def validate(
         raise InvalidFile(name, problems_of(error)) from error
     except InvalidDocument as error:
         raise InvalidFile(name, [error]) from error
+    except UnicodeEncodeError as error:
+        problem = InvalidDocument("document", error.object[error.start : error.end], "Unicode text")
+        raise InvalidFile(name, [problem]) from error
 
 
 def problems_of(error: ValidationError) -> list[InvalidDocument]:

@@ -103,6 +103,7 @@ Kind = Annotated[
     str, BeforeValidator(_kind), WithJsonSchema({"enum": [*KINDS, WILDCARD], "type": "string"})
 ]
 Whole = Annotated[int, Field(strict=True, ge=1, le=MAX_WHOLE)]
+Currency = Annotated[str, BeforeValidator(_currency)]
 Identifier = Annotated[str, Field(strict=True, pattern=r"^[!-~]{1,128}$")]
 Weights = Annotated[
     dict[Kind, Weight],
@@ -206,7 +207,7 @@ class TariffDocument(_Document):
     version: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
     effective_from: AwareDatetime
     effective_to: AwareDatetime | None = None
-    currency: Annotated[str, BeforeValidator(_currency)]
+    currency: Currency
     time_zone: str = "UTC"
     time_zone_transitions: list[tuple[AwareDatetime, int]] | None = Field(
         default=None, description="Frozen at publication; leave it out."

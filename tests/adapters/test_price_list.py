@@ -1,0 +1,279 @@
+"""Importing a price list: what a field means, and what is left out."""
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.adapters.documents.reading import InvalidFile
+from engine.adapters.documents.tariff import parse_tariff
+from engine.adapters.price_list import Unexpressed
+from tests.adapters.price_lists import GPT, imported, price, written
+
+
+def test_a_price_per_token_becomes_the_price_per_million_that_people_quote() -> None:
+    prices = imported(written(GPT))
+    assert prices.document == {
+        "tariff_id": "list",
+        "version": 1,
+        "effective_from": "2026-01-01T00:00:00.000000Z",
+        "currency": "USD",
+        "fallback": {
+            "cache_read": "input",
+            "cache_write_5m": "input",
+            "cache_write_1h": "cache_write_5m",
+            "reasoning": "output",
+            "audio_input": "input",
+            "audio_output": "output",
+            "image_input": "input",
+            "image_output": "output",
+        },
+        "components": [
+            {
+                "id": "gpt-4o:input",
+                "match": {"model": "gpt-4o", "provider": "openai"},
+                "kinds": ["input"],
+                "price": {"model": "unit", "unit_price": "2.5", "per": 1000000},
+            },
+            {
+                "id": "gpt-4o:output",
+                "match": {"model": "gpt-4o", "provider": "openai"},
+                "kinds": ["output"],
+                "price": {"model": "unit", "unit_price": "10", "per": 1000000},
+            },
+        ],
+    }
+    assert (prices.expressed, prices.problems) == (2, [])
+
+
+def test_the_document_is_the_version_and_can_be_written_down_as_json() -> None:
+    prices = imported(written(GPT))
+    again = parse_tariff(json.loads(json.dumps(prices.document)), "tariff")
+    assert again.digest == prices.version.digest
+
+
+@pytest.mark.parametrize(
+    ("per_token", "per_million"),
+    [
+        ("2.0000000000000002e-07", "0.20000000000000002"),
+        ("0.0000025", "2.5"),
+        ("1.3e-10", "0.00013"),
+        ('"3e-7"', "0.3"),
+        ("0", "0"),
+        ("0.0", "0"),
+        ("1e-24", "0.000000000000000001"),
+    ],
+)
+def test_a_price_is_kept_to_the_digit(per_token: str, per_million: str) -> None:
+    prices = imported(written(f"m p input_cost_per_token={per_token}"))
+    assert price(prices, "p m", "input") == per_million
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("1e-25", "more than 18 decimals per million tokens"),
+        ("1.00000000000000000001e-07", "more than 18 decimals per million tokens"),
+        ("-1e-06", "expected 0 to below 1000000000 per million tokens"),
+        ("1000", "expected 0 to below 1000000000 per million tokens"),
+        ("1e999999999", "expected a decimal number"),
+        ("NaN", "expected a decimal number"),
+        ("true", "expected a decimal number"),
+        ("null", "expected a decimal number"),
+        ("[]", "expected a decimal number"),
+        ('"cheap"', "expected a decimal number"),
+    ],
+)
+def test_a_price_that_is_no_exact_decimal_is_named_and_the_others_stand(
+    value: str, reason: str
+) -> None:
+    prices = imported(written(f"m p input_cost_per_token={value} output_cost_per_token=1e-06"))
+    shown = value.strip('"')
+    assert prices.problems == [Unexpressed("m", "input_cost_per_token", shown, reason)]
+    assert (price(prices, "p m", "input"), price(prices, "p m", "output")) == (None, "1")
+
+
+def test_a_kind_without_a_price_takes_the_one_that_litellm_takes() -> None:
+    prices = imported(written(GPT))
+    for kind in ("cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "image_input"):
+        assert price(prices, "openai gpt-4o", kind) == "2.5"
+    for kind in ("reasoning", "audio_output", "image_output"):
+        assert price(prices, "openai gpt-4o", kind) == "10"
+
+
+def test_what_the_list_says_nothing_of_is_in_suspense_and_never_free() -> None:
+    prices = imported(written("embedder openai input_cost_per_token=2e-08"))
+    assert price(prices, "openai embedder", "output") is None
+    assert price(prices, "openai gpt-4o", "input") is None
+    assert price(prices, "azure embedder", "input") is None
+
+
+CACHE = "claude anthropic input_cost_per_token=3e-06 cache_creation_input_token_cost={} {}"
+
+
+def test_a_cache_kept_an_hour_has_its_own_price_or_that_of_five_minutes() -> None:
+    hour = "cache_creation_input_token_cost_above_1hr=6e-06"
+    both = imported(written(CACHE.format("3.75e-06", hour)))
+    assert price(both, "anthropic claude", "cache_write_1h") == "6"
+    short = imported(written(CACHE.format("3.75e-06", "")))
+    assert price(short, "anthropic claude", "cache_write_1h") == "3.75"
+
+
+LONG = """
+gemini vertex_ai input_cost_per_token=1.25e-06 input_cost_per_token_above_200k_tokens=2.5e-06 {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fields", "tier", "short", "long"),
+    [
+        ("", "standard", "1.25", "2.5"),
+        ("", "priority", "1.25", "2.5"),
+        ("input_cost_per_token_priority=2e-06", "priority", "2", "2.5"),
+        ("input_cost_per_token_flex=1e-06", "flex", "1", "2.5"),
+        ("input_cost_per_token_above_200k_tokens_flex=2e-06", "flex", "1.25", "2"),
+        (
+            "input_cost_per_token_flex=1e-06 input_cost_per_token_above_200k_tokens_flex=2e-06",
+            "flex",
+            "1",
+            "2",
+        ),
+        ("input_cost_per_token_batches=1e-06", "batch", "1", "1"),
+        ("input_cost_per_token_above_200k_tokens_batches=2e-06", "batch", "1.25", "2"),
+    ],
+)
+def test_the_price_above_a_context_length_is_for_all_tokens_of_a_longer_request(
+    fields: str, tier: str, short: str, long: str
+) -> None:
+    prices = imported(written(LONG.format(fields)))
+    assert price(prices, "google gemini", "input", tier=tier, context=200_000) == short
+    assert price(prices, "google gemini", "input", tier=tier, context=200_001) == long
+
+
+def test_xai_asks_the_long_price_from_the_threshold_on() -> None:
+    text = LONG.replace("vertex_ai", "xai").format("")
+    prices = imported(written(text))
+    assert price(prices, "xai gemini", "input", context=199_999) == "1.25"
+    assert price(prices, "xai gemini", "input", context=200_000) == "2.5"
+
+
+def test_a_price_for_long_contexts_alone_is_a_problem_and_no_component() -> None:
+    field = "cache_creation_input_token_cost_above_200k_tokens"
+    prices = imported(written(LONG.format(f"{field}=2.5e-07")))
+    reason = "a price for long contexts without one for short contexts"
+    assert prices.problems == [Unexpressed("gemini", field, "2.5e-07", reason)]
+    assert price(prices, "google gemini", "cache_write_5m", context=200_001) == "2.5"
+
+
+REASONER = """
+r1 openai input_cost_per_token=1e-06 output_cost_per_token=4e-06 output_cost_per_reasoning_token=3e-06 {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("fields", "reasoning"),
+    [
+        ("", "3"),
+        ("input_cost_per_token_flex=5e-07", "3"),
+        ("output_cost_per_token_flex=2e-06", "2"),
+        ("output_cost_per_token_flex=2e-06 output_cost_per_reasoning_token_flex=1e-06", "1"),
+    ],
+)
+def test_reasoning_costs_the_output_price_of_a_tier_that_has_one(
+    fields: str, reasoning: str
+) -> None:
+    prices = imported(written(REASONER.format(fields)))
+    assert price(prices, "openai r1", "reasoning", tier="flex") == reasoning
+
+
+def test_reasoning_keeps_its_price_where_a_tier_prices_only_long_outputs() -> None:
+    prices = imported(
+        written(REASONER.format("output_cost_per_token_above_200k_tokens_flex=9e-06"))
+    )
+    assert price(prices, "openai r1", "output", tier="flex", context=200_001) == "9"
+    assert price(prices, "openai r1", "reasoning", tier="flex", context=200_001) == "3"
+
+
+def test_batch_prices_its_cached_tokens_as_batch_input_unless_listed() -> None:
+    text = f"{GPT} cache_read_input_token_cost=5e-07"
+    assert price(imported(written(text)), "openai gpt-4o", "cache_read", tier="batch") == "0.5"
+    text += " input_cost_per_token_batches=1.25e-06"
+    assert price(imported(written(text)), "openai gpt-4o", "cache_read", tier="batch") == "1.25"
+    assert price(imported(written(text)), "openai gpt-4o", "cache_read") == "0.5"
+    text += " cache_read_input_token_cost_batches=2.5e-07"
+    assert price(imported(written(text)), "openai gpt-4o", "cache_read", tier="batch") == "0.25"
+
+
+def test_image_tokens_keep_their_price_in_a_batch_that_lists_none() -> None:
+    text = f"{GPT} output_cost_per_token_batches=5e-06 output_cost_per_image_token=3e-05"
+    assert price(imported(written(text)), "openai gpt-4o", "image_output", tier="batch") == "30"
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ("input_cost_per_second", "priced per second, not per token"),
+        ("output_cost_per_image", "priced per image, not per token"),
+        ("search_context_cost_per_query", "priced per search or query, not per token"),
+        ("tiered_pricing", "prices by ranges of input tokens are not imported"),
+        (
+            "input_cost_per_token_ultrafast",
+            "a token price that no kind of usage or service tier stands for",
+        ),
+        ("cost_per_wish", "no field that this import knows"),
+    ],
+)
+def test_a_field_that_is_no_token_price_is_reported_with_its_reason(
+    field: str, reason: str
+) -> None:
+    prices = imported(written(f"{GPT} {field}=0.5"))
+    assert prices.problems == [Unexpressed("gpt-4o", field, "0.5", reason)]
+    assert prices.expressed == 2
+
+
+def test_facts_and_the_sample_that_explains_the_list_are_no_problems() -> None:
+    facts = 'mode="chat" max_input_tokens=128000 supports_vision=true source="page"'
+    sample = "sample_spec provider input_cost_per_token=0 anything=0"
+    prices = imported(written(f"{GPT} {facts}\n{sample}"))
+    assert (prices.expressed, prices.problems) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("[]", {}, "expected a JSON object with one object per model"),
+        ('{"m": 1}', {}, "model m: got 1, expected an object of fields"),
+        ('{"m": {}, "m": {}}', {}, "key 'm' stands twice"),
+        (written(GPT), {"models": ["gpt-5*"]}, "models: got 'gpt-5*', expected a name or glob"),
+        (written("m p mode=1"), {}, "expected at least one model with a price per token"),
+        (written(GPT), {"effective_from": datetime(2026, 1, 1)}, "expected a time with a zone"),  # noqa: DTZ001 - that is the point
+        (written(GPT), {"currency": "XXX"}, "currency: got 'XXX'"),
+    ],
+)
+def test_what_is_no_price_list_is_refused_by_name(
+    text: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidFile, match=re.escape(message)):
+        imported(text, **options)
+
+
+NAMES = st.sampled_from(["gpt-4o", "azure/gpt-4o", "azure/*", "", "\ud800", "x" * 300])
+FIELDS = st.sampled_from(
+    ["input_cost_per_token", "input_cost_per_token_above_9k_tokens_flex", "mode", "other"]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(NAMES, st.dictionaries(FIELDS | st.just("litellm_provider"), VALUES)))
+def test_any_list_is_imported_or_refused_and_nothing_else(entries: dict[str, Any]) -> None:
+    text = json.dumps({**entries, "sure": {"litellm_provider": "p", "input_cost_per_token": 1}})
+    prices = imported(text)
+    assert price(prices, "p sure", "input") == "1000000"

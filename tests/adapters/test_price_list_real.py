@@ -1,0 +1,271 @@
+"""The real price list against two other projects' programs: whole traces, and single calls.
+
+genai-prices states exact decimals, so totals are compared exactly; LiteLLM's are binary floats,
+compared to a relative 1e-9.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.adapters.price_list import ImportedPrices, import_price_list
+from engine.rating.money import PICO, parse_decimal
+from engine.rating.period import format_instant
+from tests.data.traces import (
+    AZURE_CODE,
+    MOONCAKE,
+    MOONCAKE_START,
+    TraceRow,
+    azure_code_rows,
+    mooncake_rows,
+)
+from tests.rating.scenario import Scenario
+
+DATA = Path(__file__).parent.parent / "data"
+START = datetime(2023, 1, 1, tzinfo=UTC)
+KAFKA_RECORD_LIMIT = 16 * 1024 * 1024
+FACTS = {
+    *("litellm_provider", "mode", "max_input_tokens", "max_output_tokens", "deprecation_date"),
+    *("prompt_cache_min_tokens", "output_vector_size"),
+}
+"""Fields of the list that are no price."""
+
+
+@pytest.fixture(scope="module")
+def real() -> ImportedPrices:
+    """Import the whole list, once."""
+    text = (DATA / "model_prices.json").read_text()
+    return import_price_list(text, tariff_id="list", version=1, effective_from=START)
+
+
+def scenario_on(prices: ImportedPrices) -> Scenario:
+    """Return a scenario in which acme is on the imported prices."""
+    scenario = Scenario()
+    scenario.publish(prices.version)
+    scenario.open()
+    scenario.assign("list", "2023-01-01T00:00:00Z")
+    return scenario
+
+
+def test_every_field_of_the_real_list_is_a_price_a_fact_or_a_named_problem(
+    real: ImportedPrices,
+) -> None:
+    entries = json.loads((DATA / "model_prices.json").read_text(), parse_float=str)
+    assert len(entries) == 4455
+    fields = sum(name not in FACTS for entry in entries.values() for name in entry)
+    assert real.expressed + len(real.problems) == fields
+    assert real.expressed == 14_983
+
+
+def test_the_real_list_fits_into_one_kafka_record(real: ImportedPrices) -> None:
+    assert len(real.version.document.encode()) < KAFKA_RECORD_LIMIT // 2
+
+
+def test_no_float_is_in_the_document_of_the_real_list(real: ImportedPrices) -> None:
+    assert not any(isinstance(value, float) for value in leaves(real.document))
+
+
+def leaves(value: object) -> Iterator[object]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def azure_bucket(row: TraceRow) -> str:
+    return datetime.fromtimestamp(row.occurred_at // 1_000_000, UTC).strftime("%Y-%m-%d %H")
+
+
+def mooncake_bucket(row: TraceRow) -> str:
+    start = int(MOONCAKE_START.timestamp()) * 1_000_000
+    return str((row.occurred_at - start) // (600 * 1_000_000))
+
+
+TRACES: dict[str, tuple[Callable[[], Iterator[TraceRow]], Callable[[TraceRow], str]]] = {
+    AZURE_CODE: (azure_code_rows, azure_bucket),
+    MOONCAKE: (mooncake_rows, mooncake_bucket),
+}
+RUNS: list[dict[str, Any]] = json.loads((DATA / "traces" / "expected_totals.json").read_text())
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: f"{run['model']}-{run['trace'][:5]}")
+def test_a_whole_trace_costs_what_genai_prices_says(
+    run: dict[str, Any], real: ImportedPrices
+) -> None:
+    rows, bucket_of = TRACES[run["trace"]]
+    scenario = scenario_on(real)
+    buckets: dict[str, int] = {}
+    for row in rows():
+        cached = row.cached if run["prefix_cached"] else 0
+        charge = scenario.charged(
+            f"row-{row.row}",
+            format_instant(row.occurred_at),
+            {"input": row.input - cached, "cache_read": cached, "output": row.output},
+            provider=run["provider"],
+            model=run["model"],
+        )
+        bucket = bucket_of(row)
+        buckets[bucket] = buckets.get(bucket, 0) + charge.amount
+    account = scenario.ledger.account("acme")
+    assert (account.charges, account.suspended_lines) == (run["requests"], 0)
+    assert account.due == pico(run["genai_prices_0.2.3"]["total"])
+    expected = {name: pico(bucket["total"]) for name, bucket in run["by_bucket"].items()}
+    assert buckets == expected
+
+
+def pico(text: str) -> Fraction:
+    return parse_decimal(text) * PICO
+
+
+ORACLE: dict[str, Any] = json.loads(
+    (DATA / "vectors" / "oracle_litellm.json").read_text(), parse_float=str
+)
+RANGES = "its prices stand in tiered_pricing, which is not imported"
+LEFT_OUT_MODELS = {
+    "dashscope/qwen-flash": RANGES,
+    "dashscope/qwen3-max": RANGES,
+    "dashscope/qwen3-coder-plus": RANGES,
+    "volcengine/doubao-seed-2-0-pro-260215": RANGES,
+}
+LEFT_OUT_ROWS = {
+    "litellm-oracle-0450": "a cache write above 200k tokens, priced only there: a slip of the list",
+}
+ROWS = [
+    row
+    for row in ORACLE["rows"]
+    if row["price_ref"] not in LEFT_OUT_MODELS and row["id"] not in LEFT_OUT_ROWS
+]
+PROMPT_KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input")
+
+
+@pytest.fixture(scope="module")
+def oracle_prices() -> ImportedPrices:
+    """Import the price entries of the oracle, each under the provider its rows name."""
+    providers = {row["price_ref"]: row["provider"] for row in ORACLE["rows"]}
+    entries = {
+        name: {"litellm_provider": providers[name], **entry}
+        for name, entry in ORACLE["prices"].items()
+    }
+    text = json.dumps(entries)
+    return import_price_list(text, tariff_id="list", version=1, effective_from=START)
+
+
+def quantities_of(usage: Mapping[str, Any]) -> dict[str, int]:
+    """Return disjoint kinds: LiteLLM counts cached, written and audio tokens in prompt_tokens."""
+    prompt = usage["prompt_tokens_details"] or {}
+    completion = usage["completion_tokens_details"] or {}
+    written = prompt.get("cache_creation_tokens", 0)
+    hour = (prompt.get("cache_creation_token_details") or {}).get("ephemeral_1h_input_tokens") or 0
+    cached, audio = prompt.get("cached_tokens", 0), prompt.get("audio_tokens", 0)
+    reasoning = completion.get("reasoning_tokens", 0)
+    return {
+        "input": usage["prompt_tokens"] - cached - written - audio,
+        "cache_read": cached,
+        "cache_write_5m": written - hour,
+        "cache_write_1h": hour,
+        "audio_input": audio,
+        "output": usage["completion_tokens"] - reasoning,
+        "reasoning": reasoning,
+    }
+
+
+def costs(prices: ImportedPrices, row: Mapping[str, Any]) -> tuple[int, int]:
+    """Return what the prompt and the completion of an oracle row cost, in pico."""
+    charge = scenario_on(prices).charged(
+        row["id"],
+        row["at"],
+        {kind: quantity for kind, quantity in quantities_of(row["usage"]).items() if quantity},
+        provider=row["provider"],
+        model=row["model"],
+        service_tier=row["service_tier"] or "standard",
+    )
+    prompt = completion = 0
+    for line in charge.lines:
+        assert line.amount is not None, line
+        if line.kind in PROMPT_KINDS:
+            prompt += line.amount
+        else:
+            completion += line.amount
+    return prompt, completion
+
+
+def nearly(amount: int, expected: str) -> bool:
+    """Say whether an exact amount is a binary float's, to a relative 1e-9."""
+    wanted = Fraction(expected) * PICO
+    return abs(amount - wanted) <= wanted / 10**9
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
+def test_a_call_costs_what_litellm_says(row: dict[str, Any], oracle_prices: ImportedPrices) -> None:
+    prompt, completion = costs(oracle_prices, row)
+    assert nearly(prompt, row["expected"]["prompt_cost"])
+    assert nearly(completion, row["expected"]["completion_cost"])
+
+
+def test_rows_are_left_out_only_where_the_import_names_the_reason(
+    oracle_prices: ImportedPrices,
+) -> None:
+    problems = {(problem.entry, problem.field) for problem in oracle_prices.problems}
+    assert {(model, "tiered_pricing") for model in LEFT_OUT_MODELS} <= problems
+    slip = "cache_creation_input_token_cost_above_200k_tokens"
+    assert ("gemini-2.5-pro", slip) in problems
+    assert len(ROWS) == len(ORACLE["rows"]) - 22
+
+
+def test_the_row_with_a_slip_of_the_list_differs_by_the_price_that_was_left_out(
+    oracle_prices: ImportedPrices,
+) -> None:
+    (row,) = (row for row in ORACLE["rows"] if row["id"] in LEFT_OUT_ROWS)
+    written = row["usage"]["prompt_tokens_details"]["cache_creation_tokens"]
+    prompt, completion = costs(oracle_prices, row)
+    difference = written * parse_decimal("0.00000225") * PICO  # 2.5 instead of 0.25 per million
+    assert nearly(int(prompt - difference), row["expected"]["prompt_cost"])
+    assert nearly(completion, row["expected"]["completion_cost"])
+
+
+LITELLM_RUNS = """
+claude-haiku-4-5                            anthropic         batch     input 10007, cache_read 3001, cache_write_5m 1009, cache_write_1h 2003, output 411  0.008063550000000001
+o3                                          openai            batch     input 10007, cache_read 3001, output 411, reasoning 97                             0.015039999999999998
+gpt-5.4                                     openai            batch     input 272000, output 411                                                           0.3430825
+gpt-5.4                                     openai            batch     input 272001, output 411                                                           0.6846262500000001
+anthropic.claude-sonnet-4-5-20250929-v1:0   bedrock_converse  batch     input 200001, output 411                                                           0.303084
+anthropic.claude-sonnet-4-5-20250929-v1:0   bedrock_converse  standard  input 200001, output 411                                                           1.2092535000000002
+gemini/gemini-2.5-flash-lite                gemini            batch     input 1009, audio_input 2003, output 411, reasoning 97                             0.0004525
+azure/gpt-5.5                               azure             flex      input 300001, cache_read 3001, output 411                                          1.521501
+azure/gpt-5.5                               azure             priority  input 272001, output 411                                                           5.477010000000001
+azure/gpt-6-astra                           azure             flex      input 100003, output 411                                                           1.02058
+azure/gpt-6-astra                           azure             flex      input 300001, output 411                                                           3.0154225
+xai/grok-4.20                               xai               standard  input 199999, output 411                                                           0.25102625
+xai/grok-4.20                               xai               standard  input 200000, output 411                                                           0.502055
+gpt-audio                                   openai            standard  input 1009, audio_input 2003, output 411, audio_output 97                          0.07693649999999999
+gemini-2.5-flash-image                      google            standard  input 1009, image_input 2003, output 411, image_output 1290                        0.040631099999999996
+gpt-4o-mini                                 openai            flex      input 1009, output 97                                                              0.00020955
+"""
+"""Our own runs of litellm 1.109.1 on entries of the list: `generic_cost_per_token`, and for batch
+`batch_cost_calculator`. Model, provider, tier, usage, cost."""
+
+
+@pytest.mark.parametrize("run", LITELLM_RUNS.strip().splitlines())
+def test_batches_thresholds_and_other_tokens_cost_what_litellm_says(
+    run: str, real: ImportedPrices
+) -> None:
+    model, provider, tier, rest = run.split(maxsplit=3)
+    usage, cost = rest.rsplit(maxsplit=1)
+    quantities = {kind: int(number) for kind, number in map(str.split, usage.split(", "))}
+    charge = scenario_on(real).charged(
+        "e1",
+        "2026-11-01T00:00:00Z",
+        quantities,
+        provider=provider,
+        model=model,
+        service_tier=tier,
+    )
+    assert nearly(charge.amount, cost)
