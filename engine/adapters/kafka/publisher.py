@@ -1,0 +1,138 @@
+"""Publishing: tariffs, account commands and usage, acknowledged by all in-sync replicas.
+
+Usage goes out in batches of many events of one partition: Kafka's cost is per record, whatever its
+size. Every record carries the account (or tariff) id as its key and its partition is Kafka's own
+murmur2 of it.
+"""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import kafka
+from kafka.errors import KafkaError
+
+from engine.adapters.avro.account import encode_command
+from engine.adapters.avro.tariff import encode_tariff
+from engine.adapters.avro.usage import Fields, encode_usage_batch
+from engine.adapters.kafka.partitioning import partition_of
+from engine.rating.command import AccountCommand
+from engine.rating.errors import InvalidDocument, TollbookError
+from engine.rating.tariff import TariffVersion
+from engine.settings import KafkaSettings
+
+BATCH_EVENTS = 50
+_ACKNOWLEDGE_SECONDS = 30
+_MAX_UNACKNOWLEDGED = 1_000
+
+
+class Placed(NamedTuple):
+    """Where a record was written."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class NotAcknowledged(TollbookError):
+    """Kafka did not acknowledge a record; it may or may not have been written."""
+
+
+class KafkaPublisher:
+    """Publishes to a deployment's topics; a context manager."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer = kafka.KafkaProducer(
+            acks="all",
+            compression_type="lz4",
+            batch_size=256 * 1024,
+            linger_ms=5,
+            max_request_size=16 * 1024 * 1024,
+            allow_auto_create_topics=False,
+            max_block_ms=10_000,
+            **settings.client(),
+        )
+        self._open: dict[int, list[Fields]] = {}
+        self._sent: list[Any] = []
+        found = self._producer.partitions_for(settings.topic("usage"))
+        if not found:
+            raise InvalidDocument(
+                f"topic {settings.topic('usage')}", "none", "the topics of `tollbook topics create`"
+            )
+        self._partitions = len(found)
+
+    def tariff(self, version: TariffVersion) -> Placed:
+        """Publish a tariff version and wait until it is written."""
+        return self._write("tariffs", version.tariff_id, 0, encode_tariff(version))
+
+    def command(self, command: AccountCommand) -> Placed:
+        """Publish an account command and wait until it is written."""
+        partition = partition_of(command.account_id, self._partitions)
+        return self._write("accounts", command.account_id, partition, encode_command(command))
+
+    def commands(self, commands: Sequence[AccountCommand]) -> None:
+        """Publish many account commands; `flush` waits until they are written."""
+        for command in commands:
+            partition = partition_of(command.account_id, self._partitions)
+            self._send("accounts", command.account_id, partition, encode_command(command))
+
+    def usage(self, fields: Fields) -> None:
+        """Add a usage event to its partition's batch; `flush` waits until all are written."""
+        partition = partition_of(fields["account_id"], self._partitions)
+        batch = self._open.setdefault(partition, [])
+        batch.append(fields)
+        if len(batch) >= BATCH_EVENTS:
+            self._send_batch(partition)
+
+    def usage_record(self, key: str, value: bytes) -> None:
+        """Send a record as it is to the partition of its key: single events, foreign encodings."""
+        self._send("usage", key, partition_of(key, self._partitions), value)
+
+    def flush(self) -> None:
+        """Wait until everything is written. NotAcknowledged if Kafka does not say so."""
+        for partition in list(self._open):
+            self._send_batch(partition)
+        self._producer.flush()
+        self._settle()
+
+    def _send_batch(self, partition: int) -> None:
+        batch = self._open.pop(partition)
+        self._send("usage", batch[0]["account_id"], partition, encode_usage_batch(batch))
+
+    def _write(self, topic: str, key: str, partition: int, value: bytes) -> Placed:
+        self._send(topic, key, partition, value)
+        future = self._sent[-1]
+        self.flush()
+        return Placed(topic, partition, future.value.offset)
+
+    def _send(self, topic: str, key: str, partition: int, value: bytes) -> None:
+        if len(self._sent) >= _MAX_UNACKNOWLEDGED:
+            self._settle()
+        name = self._settings.topic(topic)
+        self._sent.append(
+            self._producer.send(name, key=key.encode(), value=value, partition=partition)
+        )
+
+    def _settle(self) -> None:
+        sent, self._sent = self._sent, []
+        for future in sent:
+            try:
+                future.get(timeout=_ACKNOWLEDGE_SECONDS)
+            except KafkaError as error:
+                raise NotAcknowledged(f"{type(error).__name__}: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self.flush()
+        finally:
+            self._producer.close(timeout=5)

@@ -1,0 +1,100 @@
+"""The topics of a deployment: created with, and checked against, the settings that keep data.
+
+All but `tariffs` share one partition count, fixed for life, because an account's records must
+meet in one partition number across topics. Usage and commands carry the broker's append time.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from kafka.admin import KafkaAdminClient
+
+from engine.rating.errors import InvalidDocument
+from engine.settings import KafkaSettings
+
+_MEGABYTE = 1024 * 1024
+_KEEP = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
+_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
+_SMALL = {"max.message.bytes": str(_MEGABYTE)}
+_LARGE = {"max.message.bytes": str(16 * _MEGABYTE)}
+
+CONFIGS = {
+    "usage": {**_KEEP, **_APPEND_TIME, **_SMALL},
+    "usage-forwarded": {**_KEEP, **_LARGE},
+    "accounts": {**_KEEP, **_APPEND_TIME, **_SMALL},
+    "tariffs": {**_KEEP, **_APPEND_TIME, **_LARGE},
+    "journal": {**_KEEP, **_LARGE},
+    "charges": {**_KEEP, **_LARGE},
+    "balances": {"cleanup.policy": "compact", **_LARGE},
+    "alerts": {**_KEEP, **_LARGE},
+    "rejections": {**_KEEP, **_LARGE},
+}
+"""Settings by topic. Journal and rejections take far larger records than usage does, or a large
+usage record could never be rejected."""
+
+
+class CreatedTopic(NamedTuple):
+    """A topic, and whether this call created it."""
+
+    name: str
+    partitions: int
+    created: bool
+
+
+def create_topics(
+    settings: KafkaSettings,
+    partitions: int,
+    replication: int = 1,
+    names: Sequence[str] = tuple(CONFIGS),
+) -> list[CreatedTopic]:
+    """Create the topics that are missing; return all of `names`, in order.
+
+    InvalidDocument if one exists with another partition count: counts are fixed for life.
+    """
+    wanted = {settings.topic(name): 1 if name == "tariffs" else partitions for name in names}
+    with _admin(settings) as client:
+        present = set(client.list_topics())
+        _check_counts(client, {name: wanted[name] for name in sorted(present & set(wanted))})
+        missing = {
+            settings.topic(name): {
+                "num_partitions": wanted[settings.topic(name)],
+                "replication_factor": replication,
+                "configs": CONFIGS[name],
+            }
+            for name in names
+            if settings.topic(name) not in present
+        }
+        if missing:
+            client.create_topics(missing, wait_for_metadata=True)
+    return [CreatedTopic(name, count, name not in present) for name, count in wanted.items()]
+
+
+def _check_counts(client: Any, wanted: dict[str, int]) -> None:
+    for topic in client.describe_topics(sorted(wanted)) if wanted else ():
+        count = len(topic["partitions"])
+        if count != wanted[topic["name"]]:
+            raise InvalidDocument(
+                f"topic {topic['name']}, partitions", count, f"{wanted[topic['name']]}"
+            )
+
+
+def forget_topics(settings: KafkaSettings, names: Sequence[str], group: str) -> None:
+    """Delete topics, if present, and a group with its offsets."""
+    with _admin(settings) as client:
+        present = set(client.list_topics()) & {settings.topic(name) for name in names}
+        if present:
+            client.delete_topics(sorted(present))
+        group_id = f"{settings.prefix}{group}"
+        if any(found["group_id"] == group_id for found in client.list_groups()):
+            client.delete_groups([group_id])
+
+
+@contextmanager
+def _admin(settings: KafkaSettings) -> Iterator[Any]:
+    options = {key: value for key, value in settings.client().items() if key != "metrics_enabled"}
+    client = KafkaAdminClient(**options)
+    try:
+        yield client
+    finally:
+        client.close()

@@ -1,0 +1,98 @@
+"""The `tollbook` command.
+
+Every command has help with an example, data on stdout and messages on stderr. Exit codes: 0 done;
+1 it failed (the message says what, where and what was expected); 2 wrong usage; 3 what was asked
+for does not exist; 4 it ran, and something was rejected or differs.
+"""
+
+import sys
+from importlib.metadata import version as distribution_version
+from typing import Annotated
+
+try:
+    import typer
+except ImportError:  # the base install is what a gateway needs; the command comes with an extra
+    sys.stderr.write("the tollbook command needs: pip install 'tollbook[engine]'\n")
+    raise SystemExit(1) from None
+
+from kafka.errors import KafkaError
+
+from engine.entrypoints.cli import (
+    account,
+    audit,
+    balance,
+    bench,
+    broker,
+    demo,
+    rate,
+    replaying,
+    schema,
+    stack,
+    tariff,
+    topics,
+    usage,
+)
+from engine.entrypoints.cli.common import EXIT_FAILED, say
+from engine.rating.errors import TollbookError
+
+app = typer.Typer(
+    name="tollbook",
+    help="Rate and charge AI token usage: exact money, nothing lost, nothing twice.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+app.add_typer(broker.app, name="broker")
+app.add_typer(topics.app, name="topics")
+app.add_typer(tariff.app, name="tariff")
+app.add_typer(account.app, name="account")
+app.add_typer(usage.app, name="usage")
+app.add_typer(replaying.app, name="replay")
+app.add_typer(audit.app, name="audit")
+app.add_typer(bench.app, name="bench")
+app.command("run")(stack.run_worker)
+app.command("project")(stack.run_projector)
+app.command("up")(stack.up)
+app.command("balance")(balance.balance)
+app.command("rate")(rate.rate)
+app.command("schema")(schema.schema)
+app.command("demo")(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(distribution_version("tollbook"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Rate and charge AI token usage: exact money, nothing lost, nothing twice.
+
+    Example: tollbook rate --tariff business.yaml --usage usage.jsonl
+
+    Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not found; 4 something was rejected or differs.
+    """
+
+
+def run() -> None:
+    """Run the command; what goes wrong is a message on stderr and an exit code, not a traceback."""
+    try:
+        app()
+    except TollbookError as error:
+        say(str(error))
+        raise SystemExit(EXIT_FAILED) from error
+    except KafkaError as error:
+        say(f"Kafka: {type(error).__name__}: {error}")
+        raise SystemExit(EXIT_FAILED) from error
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(EXIT_FAILED) from None

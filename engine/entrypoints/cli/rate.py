@@ -1,0 +1,94 @@
+"""`tollbook rate`: rate usage offline, JSON lines in, JSON lines out."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from engine.adapters.avro.charge import charge_fields
+from engine.adapters.documents.accounts import parse_accounts
+from engine.adapters.documents.reading import read_document
+from engine.adapters.documents.tariff import parse_tariff
+from engine.adapters.documents.usage import read_json
+from engine.entrypoints.cli.common import EXIT_REJECTED, progress_bar, read_lines, say
+from engine.entrypoints.offline import OfflineRating
+from engine.rating.charge import SUSPENSE, Charge
+from engine.rating.errors import Refusal
+from engine.settings import worker_settings
+from schemas.json_form import json_writer
+from schemas.loader import latest
+
+
+def rate(
+    tariff: Annotated[
+        list[Path], typer.Option("--tariff", help="A tariff version, YAML or JSON; repeatable.")
+    ],
+    usage: Annotated[Path, typer.Option(help="Usage events, JSON lines; - is stdin.")],
+    accounts: Annotated[
+        Path | None,
+        typer.Option(help="Accounts to open; without it, each account seen is on the one tariff."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write charges; - is stdout.")] = None,
+) -> None:
+    """Rate usage events offline: the same rules and the same charges as the engine, no Kafka.
+
+    Charge events go out as JSON lines, in the order of the usage; what was rejected is told on
+    stderr with its line. Duplicates are counted and give no charge.
+
+    Example: tollbook rate --tariff business.yaml --usage usage.jsonl > charges.jsonl
+
+    Exit codes: 0 all accepted; 1 a file can not be read or breaks a rule; 4 some was rejected.
+    """
+    versions = [parse_tariff(read_document(path), str(path)) for path in tariff]
+    orders = None if accounts is None else parse_accounts(read_document(accounts), str(accounts))
+    rating = OfflineRating(versions, orders, worker_settings().allowed_attributes)
+    counts: Counter[str] = Counter()
+    with _writer(out) as stream, progress_bar("rating", None) as progress:
+        for number, text in read_lines(usage):
+            outcome = rate_line(rating, number, text)
+            counts[_name(outcome)] += 1
+            if isinstance(outcome, Charge):
+                stream.write(_charge_json(outcome) + "\n")
+            elif isinstance(outcome, Refusal):
+                say(f"{usage}:{number}: {outcome.code}: {outcome.explanation}")
+            progress(1)
+    say(", ".join(f"{counts[name]} {name}" for name in _NAMES))
+    if counts["rejected"]:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+_NAMES = ("charged", "in suspense", "duplicate", "rejected")
+_to_json = json_writer(latest("charge_event").declared)
+
+
+def _charge_json(charge: Charge) -> str:
+    return json.dumps(_to_json(charge_fields(charge)), ensure_ascii=False, separators=(",", ":"))
+
+
+def _name(outcome: Charge | Refusal | str) -> str:
+    if isinstance(outcome, Refusal):
+        return "rejected"
+    if isinstance(outcome, Charge):
+        suspended = any(line.status == SUSPENSE for line in outcome.lines)
+        return "in suspense" if suspended else "charged"
+    return outcome
+
+
+def rate_line(rating: OfflineRating, number: int, text: str) -> Charge | Refusal | str:
+    """Rate one line of JSON; a line that is no JSON is refused."""
+    data = read_json(text)
+    return data if isinstance(data, Refusal) else rating.rate(data, number - 1)
+
+
+@contextmanager
+def _writer(out: Path | None) -> Iterator[TextIO]:
+    if out is None or str(out) == "-":
+        yield sys.stdout
+        return
+    with out.open("w", encoding="utf-8") as stream:
+        yield stream

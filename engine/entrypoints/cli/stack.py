@@ -1,0 +1,204 @@
+"""`tollbook run`, `project` and `up`: the long-running processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.adapters.broker import LocalBroker
+from engine.adapters.kafka import KafkaInputs, KafkaLog, KafkaTransactions
+from engine.adapters.kafka.partitioning import partition_of
+from engine.adapters.kafka.topics import create_topics, forget_topics
+from engine.entrypoints.cli.broker import default_folder
+from engine.entrypoints.cli.common import (
+    Bootstrap,
+    configure_logging,
+    kafka,
+    opened_log,
+    partition_count,
+    say,
+)
+from engine.rating.errors import InvalidDocument
+from engine.settings import KafkaSettings, WorkerSettings, worker_settings
+from engine.stream.intake import Intake
+from engine.stream.projector import OUTPUT_TOPICS, Projector
+from engine.stream.worker import Worker
+
+WORKER_GROUP = "workers"
+PROJECTOR_GROUP = "projectors"
+
+Slot = Annotated[
+    str | None,
+    typer.Option(help="Stable name of this process in its group.", show_default="TOLLBOOK_SLOT"),
+]
+
+
+def build_worker(kafka_settings: KafkaSettings, settings: WorkerSettings) -> Worker:
+    """Wire a worker to Kafka. InvalidDocument if the topics are not there."""
+    log = KafkaLog(kafka_settings)
+    partitions = partition_count(log)
+    if log.partitions("usage") != partitions or log.partitions("accounts") != partitions:
+        raise InvalidDocument(
+            "partitions of usage and accounts",
+            (log.partitions("usage"), log.partitions("accounts")),
+            f"{partitions} each, as the journal has: counts are fixed for life",
+        )
+    return Worker(
+        KafkaInputs(
+            kafka_settings,
+            ["usage"],
+            group=WORKER_GROUP,
+            slot=settings.slot,
+            max_records=settings.max_events,
+        ),
+        log,
+        KafkaTransactions(
+            kafka_settings,
+            slot=f"{WORKER_GROUP}.{settings.slot}",
+            timeout_seconds=settings.commit_timeout_seconds,
+        ),
+        Intake(
+            lambda account_id: partition_of(account_id, partitions), settings.allowed_attributes
+        ),
+        settings,
+    )
+
+
+def build_projector(kafka_settings: KafkaSettings, slot: str) -> Projector:
+    """Wire a projector to Kafka."""
+    log = KafkaLog(kafka_settings)
+    partition_count(log)
+    return Projector(
+        KafkaInputs(kafka_settings, ["journal"], group=PROJECTOR_GROUP, slot=slot, max_records=200),
+        log,
+        KafkaTransactions(kafka_settings, slot=f"{PROJECTOR_GROUP}.{slot}", timeout_seconds=30.0),
+    )
+
+
+def run_worker(bootstrap: Bootstrap = None, slot: Slot = None) -> None:
+    """Run a worker: rate usage and write the journal, exactly once, until SIGTERM or Ctrl-C.
+
+    Example: tollbook run --slot worker-1
+
+    Exit codes: 0 stopped cleanly; 1 it could not start; 70 a transaction hung and its watchdog
+    ended the process (start it again: nothing is lost).
+    """
+    configure_logging()
+    settings = worker_settings()
+    if slot:
+        settings = settings._replace(slot=slot)
+    worker = build_worker(kafka(bootstrap), settings)
+    _until_stopped(worker.run)
+
+
+def run_projector(
+    bootstrap: Bootstrap = None,
+    slot: Slot = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Delete these topics and derive them again.")
+    ] = False,
+) -> None:
+    """Derive charges, balances, alerts and rejections from the journal, until SIGTERM or Ctrl-C.
+
+    With --rebuild, the four topics are deleted first and derived again from the journal's start;
+    no other projector may run meanwhile.
+
+    Example: tollbook project
+
+    Exit codes: 0 stopped cleanly; 1 it could not start; 70 a transaction hung (start it again).
+    """
+    configure_logging()
+    settings = kafka(bootstrap)
+    if rebuild:
+        rebuild_outputs(settings)
+    projector = build_projector(settings, slot or "projector-1")
+    _until_stopped(projector.run)
+
+
+def rebuild_outputs(settings: KafkaSettings) -> None:
+    """Delete and create the projected topics and forget how far they were."""
+    with opened_log(settings) as log:
+        partitions = partition_count(log)
+    forget_topics(settings, OUTPUT_TOPICS, PROJECTOR_GROUP)
+    create_topics(settings, partitions, names=OUTPUT_TOPICS)
+
+
+def _until_stopped(run: Callable[[threading.Event], None]) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run(stop)
+
+
+@contextmanager
+def running(
+    settings: KafkaSettings, *commands: str, log: Path | None = None
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run `tollbook COMMAND` processes; each is stopped, and waited for, at the end.
+
+    Their messages go to `log`, or to this process's stderr.
+    """
+    environment = {
+        **os.environ,
+        "TOLLBOOK_BOOTSTRAP": settings.bootstrap,
+        "TOLLBOOK_PREFIX": settings.prefix,
+    }
+    program = [sys.executable, "-m", "engine.entrypoints.cli"]
+    with ExitStack() as stack:
+        errors = stack.enter_context(log.open("ab")) if log else None
+        processes = [
+            subprocess.Popen([*program, *command.split()], env=environment, stderr=errors)  # noqa: S603 - our own
+            for command in commands
+        ]
+        try:
+            yield processes
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(timeout=60)
+
+
+def up(
+    partitions: Annotated[int, typer.Option(min=1, help="Of new topics.")] = 4,
+) -> None:
+    """Run the whole local stack (broker, topics, worker, projector) until Ctrl-C.
+
+    Other commands find the broker by themselves. Data stays for the next time.
+
+    Example: tollbook up
+
+    Exit codes: 0 stopped; 1 a part of it failed.
+    """
+    broker = LocalBroker.start(default_folder())
+    settings = kafka(broker.bootstrap)
+    try:
+        create_topics(settings, partitions)
+        with running(settings, "run", "project") as processes:
+            say(f"tollbook is up at {broker.bootstrap}; Ctrl-C stops it")
+            typer.echo(broker.bootstrap)
+            _wait(processes)
+    finally:
+        if broker.started_here:
+            broker.stop()
+        say("stopped")
+
+
+def _wait(processes: list[subprocess.Popen[bytes]]) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.is_set():
+        for process in processes:
+            if process.poll() is not None:
+                say(f"{process.args!r} ended with exit code {process.returncode}")
+                raise typer.Exit(1)
+        time.sleep(0.2)

@@ -1,0 +1,186 @@
+"""`tollbook tariff`: publish, list and show tariff versions; import price lists."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.adapters.documents.reading import read_document
+from engine.adapters.documents.tariff import parse_tariff
+from engine.adapters.kafka.publisher import KafkaPublisher
+from engine.adapters.price_list import ImportedPrices, import_price_list
+from engine.adapters.tariff_log import TariffLog
+from engine.entrypoints.cli.common import (
+    AsJson,
+    Bootstrap,
+    kafka,
+    not_found,
+    opened_log,
+    parse_time,
+    print_rows,
+    say,
+)
+from engine.rating.errors import InvalidDocument
+from engine.rating.period import format_instant
+from engine.rating.tariff import TariffVersion
+from engine.rating.tariff_book import TariffBook, check_succession
+from engine.settings import KafkaSettings
+
+app = typer.Typer(help="Tariff versions: immutable, effective-dated.", no_args_is_help=True)
+
+
+def read_book(settings: KafkaSettings) -> TariffBook:
+    """Return every published version."""
+    with opened_log(settings) as log:
+        if not log.partitions("tariffs"):
+            raise InvalidDocument("topic tariffs", "none", "the topics of `tollbook topics create`")
+        tariffs = TariffLog(log)
+        tariffs.read_all()
+        return tariffs.book
+
+
+def publish_version(settings: KafkaSettings, version: TariffVersion) -> bool:
+    """Publish a version; False if this very version was published before."""
+    earlier = [known.version for known in read_book(settings).versions(version.tariff_id)]
+    if any(known.digest == version.digest for known in earlier):
+        return False
+    check_succession(earlier, version)
+    with KafkaPublisher(settings) as publisher:
+        publisher.tariff(version)
+    return True
+
+
+@app.command()
+def publish(file: Path, bootstrap: Bootstrap = None, as_json: AsJson = False) -> None:
+    """Publish a tariff version from a YAML or JSON file. Publishing it again changes nothing.
+
+    Example: tollbook tariff publish business.yaml
+
+    Exit codes: 0 published, now or before; 1 the file breaks a rule or the version may not follow.
+    """
+    version = parse_tariff(read_document(file), str(file))
+    _report(version, published=publish_version(kafka(bootstrap), version), as_json=as_json)
+
+
+def _report(version: TariffVersion, *, published: bool, as_json: bool) -> None:
+    row = {
+        "tariff_id": version.tariff_id,
+        "version": version.version,
+        "digest": version.digest.hex(),
+        "components": len(version.components),
+        "state": "published" if published else "was published before",
+    }
+    print_rows(tuple(row), [row], as_json=as_json, numbers="version components")
+
+
+@app.command("list")
+def list_versions(bootstrap: Bootstrap = None, as_json: AsJson = False) -> None:
+    """List all published versions.
+
+    Example: tollbook tariff list --json
+    """
+    book = read_book(kafka(bootstrap))
+    columns = ("tariff_id", "version", "effective_from", "effective_to", "currency", "components")
+    rows = [
+        {
+            "tariff_id": known.version.tariff_id,
+            "version": known.version.version,
+            "effective_from": format_instant(known.version.effective_from),
+            "effective_to": ""
+            if (end := known.version.effective_to) is None
+            else format_instant(end),
+            "currency": known.version.currency,
+            "components": len(known.version.components),
+            "offset": known.offset,
+            "digest": known.version.digest.hex(),
+        }
+        for tariff_id in book.tariff_ids()
+        for known in book.versions(tariff_id)
+    ]
+    print_rows(columns, rows, as_json=as_json, numbers="version components")
+
+
+@app.command()
+def show(
+    tariff_id: str,
+    number: Annotated[
+        int | None, typer.Option("--version", help="The newest, if left out.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="The version in force at this time.")] = None,
+    bootstrap: Bootstrap = None,
+) -> None:
+    """Show one version as JSON, in its canonical form.
+
+    Example: tollbook tariff show business --at 2026-11-24T00:00:00Z
+
+    Exit codes: 0 shown; 3 there is no such version.
+    """
+    book = read_book(kafka(bootstrap))
+    known = book.versions(tariff_id)
+    moment = parse_time(at, "--at")
+    if moment is not None and known:
+        numbers = tuple(entry.version.version for entry in known)
+        in_force = book.in_force(tariff_id, numbers, moment)
+        known = [in_force] if in_force else []
+    elif number is not None:
+        known = [entry for entry in known if entry.version.version == number]
+    if not known:
+        raise not_found(f"tariff {tariff_id}: no such version; see `tollbook tariff list`")
+    typer.echo(json.dumps(json.loads(known[-1].version.document), indent=2, ensure_ascii=False))
+
+
+@app.command("import-prices")
+def import_prices(
+    file: Annotated[Path, typer.Argument(help="A price list in LiteLLM's format.")],
+    tariff_id: Annotated[str, typer.Option(help="Tariff to write.")] = "list-prices",
+    number: Annotated[int, typer.Option("--version", min=1, help="Version to write.")] = 1,
+    effective_from: Annotated[str, typer.Option(help="First instant.")] = "2000-01-01T00:00:00Z",
+    models: Annotated[
+        list[str] | None, typer.Option("--model", help="Only these keys of the list (globs).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the tariff document here instead of publishing.")
+    ] = None,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a LiteLLM-format price list into one tariff version, per-token prices, and publish it.
+
+    Prices that can not be expressed are listed on stderr with the reason.
+
+    Example: tollbook tariff import-prices model_prices.json --model 'gpt-4o*' --out list.json
+
+    Exit codes: 0 published or written; 1 the file can not be read or no price was found.
+    """
+    parse_time(effective_from, "--effective-from")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidDocument(str(file), str(error), "a readable JSON file") from error
+    imported = import_price_list(
+        text,
+        tariff_id=tariff_id,
+        version=number,
+        effective_from=datetime.fromisoformat(effective_from).astimezone(UTC),
+        models=models or (),
+    )
+    _tell_problems(imported)
+    if out is not None:
+        document = json.dumps(imported.document, indent=1, ensure_ascii=False)
+        out.write_text(f"{document}\n", encoding="utf-8")
+        summary = {"file": str(out), "components": len(imported.version.components)}
+        print_rows(tuple(summary), [summary], as_json=as_json, numbers="components")
+        return
+    published = publish_version(kafka(bootstrap), imported.version)
+    _report(imported.version, published=published, as_json=as_json)
+
+
+def _tell_problems(imported: ImportedPrices) -> None:
+    for problem in imported.problems:
+        say(f"not expressed: {problem.entry}, {problem.field}: {problem.reason}")
+    say(
+        f"{imported.expressed} models expressed; {len(imported.problems)} price fields were not "
+        "(listed above)"
+    )

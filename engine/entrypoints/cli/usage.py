@@ -1,0 +1,63 @@
+"""`tollbook usage`: publish usage events from files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.adapters.documents.usage import parse_usage, read_json
+from engine.adapters.kafka.publisher import KafkaPublisher
+from engine.entrypoints.cli.common import (
+    EXIT_REJECTED,
+    AsJson,
+    Bootstrap,
+    kafka,
+    print_rows,
+    progress_bar,
+    read_lines,
+    say,
+)
+from engine.rating.errors import Refusal
+
+app = typer.Typer(help="Usage events: what gateways publish.", no_args_is_help=True)
+
+
+@app.callback()
+def usage() -> None:
+    """Usage events: what gateways publish."""
+
+
+@app.command()
+def publish(
+    file: Annotated[Path, typer.Argument(help="Usage events, one JSON object a line; - is stdin.")],
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish usage events, batched by partition, acknowledged by Kafka before this returns.
+
+    A line that is no usage event is told on stderr and not published; the others are. Publishing
+    a file again is safe: each event is charged once.
+
+    Example: tollbook usage publish usage.jsonl
+
+    Exit codes: 0 all published; 1 Kafka did not acknowledge; 4 some lines were not usage events.
+    """
+    published = refused = 0
+    with (
+        KafkaPublisher(kafka(bootstrap)) as publisher,
+        progress_bar("publishing", None) as progress,
+    ):
+        for number, text in read_lines(file):
+            data = read_json(text)
+            fields = data if isinstance(data, Refusal) else parse_usage(data)
+            if isinstance(fields, Refusal):
+                say(f"{file}:{number}: {fields.code}: {fields.explanation}")
+                refused += 1
+            else:
+                publisher.usage(fields)
+                published += 1
+            progress(1)
+    summary = {"published": published, "refused": refused}
+    print_rows(tuple(summary), [summary], as_json=as_json, numbers="published refused")
+    if refused:
+        raise typer.Exit(EXIT_REJECTED)

@@ -1,0 +1,84 @@
+"""Settings: read once from the environment by the composition root, then passed along."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.rating.errors import InvalidDocument
+
+DEFAULT_PREFIX = "tollbook."
+DEFAULT_ATTRIBUTES = ("environment", "feature", "project", "team")
+
+
+class KafkaSettings(NamedTuple):
+    """How to reach Kafka. `options` go to the client as they are (security_protocol, sasl_...)."""
+
+    bootstrap: str
+    prefix: str = DEFAULT_PREFIX
+    options: tuple[tuple[str, str], ...] = ()
+
+    def topic(self, name: str) -> str:
+        """Return a topic's name in this deployment."""
+        return f"{self.prefix}{name}"
+
+    def client(self) -> dict[str, Any]:
+        """Return what every client is given."""
+        return {
+            "bootstrap_servers": self.bootstrap,
+            "metrics_enabled": False,
+            **dict(self.options),
+        }
+
+
+class WorkerSettings(NamedTuple):
+    """How a worker works.
+
+    `slot` names it in the group and as transactional.id, stable over restarts; `max_events` and
+    `max_commit_bytes` bound a micro-batch.
+    """
+
+    slot: str = "worker-1"
+    max_events: int = 5_000
+    max_commit_bytes: int = 4 * 1024 * 1024
+    allowed_attributes: frozenset[str] = frozenset(DEFAULT_ATTRIBUTES)
+    commit_timeout_seconds: float = 30.0
+
+
+_SECURITY = (
+    "security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password",
+    "ssl_cafile", "ssl_certfile", "ssl_keyfile",
+)  # fmt: skip
+
+
+def kafka_settings(
+    bootstrap: str | None = None, environment: Mapping[str, str] = os.environ
+) -> KafkaSettings:
+    """Return the Kafka settings of TOLLBOOK_BOOTSTRAP, TOLLBOOK_PREFIX and TOLLBOOK_KAFKA_...."""
+    address = bootstrap or environment.get("TOLLBOOK_BOOTSTRAP", "")
+    if not address:
+        raise InvalidDocument(
+            "TOLLBOOK_BOOTSTRAP",
+            address,
+            "host:port of a Kafka broker (try: tollbook broker start)",
+        )
+    options = tuple(
+        (name, environment[f"TOLLBOOK_KAFKA_{name.upper()}"])
+        for name in _SECURITY
+        if f"TOLLBOOK_KAFKA_{name.upper()}" in environment
+    )
+    return KafkaSettings(address, environment.get("TOLLBOOK_PREFIX", DEFAULT_PREFIX), options)
+
+
+def worker_settings(environment: Mapping[str, str] = os.environ) -> WorkerSettings:
+    """Return the worker's settings of TOLLBOOK_SLOT and TOLLBOOK_ATTRIBUTES."""
+    names = environment.get("TOLLBOOK_ATTRIBUTES", ",".join(DEFAULT_ATTRIBUTES))
+    allowed = frozenset(name.strip() for name in names.split(",") if name.strip())
+    return WorkerSettings(
+        slot=environment.get("TOLLBOOK_SLOT", "worker-1"), allowed_attributes=allowed
+    )
+
+
+def home(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder for local state: TOLLBOOK_HOME, or ~/.tollbook."""
+    return Path(environment.get("TOLLBOOK_HOME", "~/.tollbook")).expanduser()
