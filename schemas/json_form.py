@@ -101,7 +101,11 @@ def _decimal_text(value: bytes) -> str:
 
 
 def _instant_text(microseconds: int) -> str:
-    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    try:
+        moment = _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return f"{microseconds} us since 1970"
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def json_schema(schema: dict[str, Any]) -> dict[str, Any]:

@@ -112,6 +112,10 @@ class Account:
             self._apply_event(record)
 
     def _apply_charge(self, charge: Charge) -> None:
+        if charge.amount != sum(line.amount or 0 for line in charge.lines):
+            raise BrokenInvariant(
+                f"account {self.account_id}: charge {charge.charge_id} does not add up"
+            )
         self.due += charge.amount
         if self.due != charge.due:
             raise BrokenInvariant(

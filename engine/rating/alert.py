@@ -35,15 +35,16 @@ class SuspenseAlerts:
         for line in charge.lines:
             if line.status != SUSPENSE:
                 continue
-            what = f"{charge.provider}/{charge.model}/{charge.service_tier}/{line.kind}"
-            if line.reason != "no_price":
-                what = "usage"
-            cause = f"{charge.account_id}\0{charge.service_period}\0{line.reason}\0{what}"
+            dimensions = (charge.provider, charge.model, charge.operation, charge.service_tier)
+            thing = (*dimensions, line.kind) if line.reason == "no_price" else ("usage",)
+            cause = "\0".join((charge.account_id, charge.service_period, line.reason, *thing))
             alert_id = sha256(cause.encode()).hexdigest()[:32]
             if alert_id in self._raised:
                 continue
             self._raised.add(alert_id)
-            explanation = f"{what} of account {charge.account_id} is in suspense: {line.reason}"
+            explanation = (
+                f"{'/'.join(thing)} of account {charge.account_id} is in suspense: {line.reason}"
+            )
             alerts.append(
                 Alert(
                     alert_id,

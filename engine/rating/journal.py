@@ -8,7 +8,7 @@ commit before, so a missing, doubled or foreign commit is refused by every reade
 
 from typing import NamedTuple
 
-from engine.rating.charge import Record, Rejection
+from engine.rating.charge import AccountEvent, Charge, Record, Rejection
 from engine.rating.errors import BrokenChain, BrokenInvariant
 from engine.rating.ledger import Identities, Ledger
 from engine.rating.tariff_book import TariffBook
@@ -92,19 +92,55 @@ class PartitionState:
                 f"{commit.previous.hex()[:16]}, expected commit {self.commit + 1} after "
                 f"{self.digest.hex()[:16]}"
             )
+        self._check_counts(commit)
+        self._check_progress(commit)
         for record in commit.records:
             if not isinstance(record, Rejection):
                 self.ledger.apply(record)
         self.advance(commit, digest)
 
+    def _check_counts(self, commit: JournalCommit) -> None:
+        """Refuse counts that do not add up, or do not grow by what the commit's records say."""
+        _require_conserved(commit)
+        grown = Counts(*(now - was for now, was in zip(commit.counts, self.counts, strict=True)))
+        kinds = [type(record) for record in commit.records]
+        commands = sum(
+            isinstance(record, AccountEvent) and bool(record.command_id)
+            for record in commit.records
+        )
+        if (
+            min(grown) < 0
+            or grown.charges != kinds.count(Charge)
+            or grown.rejections + grown.commands_rejected != kinds.count(Rejection)
+            or grown.commands - grown.commands_rejected != commands
+        ):
+            raise BrokenInvariant(f"{_place(commit)}: counts grow by {grown}, its records differ")
+
+    def _check_progress(self, commit: JournalCommit) -> None:
+        """Refuse a second charge of a usage event, and positions that go back."""
+        charged = [record.charge_id for record in commit.records if isinstance(record, Charge)]
+        if len(set(charged)) != len(charged) or any(map(self.ledger.is_occupied, charged)):
+            raise BrokenInvariant(f"{_place(commit)}: a usage event is charged twice")
+        positions = {entry.topic: entry.offset for entry in commit.positions}
+        if (
+            any(positions.get(topic, -1) < offset for topic, offset in self.positions.items())
+            or commit.tariffs_offset < self.tariffs_offset
+        ):
+            raise BrokenInvariant(f"{_place(commit)}: a position goes back")
+
     def advance(self, commit: JournalCommit, digest: bytes) -> None:
         """Take over a commit's bookkeeping; its records are in the ledger already."""
-        if not commit.counts.conserved:
-            raise BrokenInvariant(
-                f"journal partition {self.partition}, commit {commit.commit}: counts "
-                f"{commit.counts} do not add up"
-            )
+        _require_conserved(commit)
         self.commit, self.digest = commit.commit, digest
         self.positions = {entry.topic: entry.offset for entry in commit.positions}
         self.tariffs_offset = commit.tariffs_offset
         self.counts = commit.counts
+
+
+def _require_conserved(commit: JournalCommit) -> None:
+    if not commit.counts.conserved:
+        raise BrokenInvariant(f"{_place(commit)}: counts {commit.counts} do not add up")
+
+
+def _place(commit: JournalCommit) -> str:
+    return f"journal partition {commit.partition}, commit {commit.commit}"

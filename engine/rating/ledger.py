@@ -85,8 +85,9 @@ class Ledger:
         return event
 
     def publish(self, version: TariffVersion, origin: Origin) -> Iterator[AccountEvent]:
-        """Adopt or stage a newly known version for each account that it concerns."""
-        for account in self.accounts.values():
+        """Adopt or stage a newly known version for each account that it concerns, by account id."""
+        for account_id in sorted(self.accounts):
+            account = self.accounts[account_id]
             change = decide_version(account, version)
             if change is not None:
                 event = AccountEvent(
@@ -106,6 +107,10 @@ class Ledger:
         if isinstance(record, Charge):
             self._identities.add(record.charge_id, record.digest)
         self.account(record.account_id).apply(record)
+
+    def is_occupied(self, identity: str) -> bool:
+        """Whether an accepted usage event has this identity."""
+        return self._identities.get(identity) is not None
 
     def account(self, account_id: str) -> Account:
         """Return an account; one that is not known yet starts empty and not open."""

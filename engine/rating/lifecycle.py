@@ -19,6 +19,7 @@ from engine.rating.charge import (
 from engine.rating.command import AccountCommand, AssignTariff, OpenAccount
 from engine.rating.errors import Refusal
 from engine.rating.money import MINOR_UNITS
+from engine.rating.period import FIRST_INSTANT, LAST_INSTANT
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 
@@ -42,6 +43,11 @@ def _open(account: Account, order: OpenAccount) -> Change:
         return _refused(
             "unknown_currency", f"currency: got {order.currency!r}, expected an ISO 4217 code"
         )
+    if not order.zone.is_sound:
+        return _refused(
+            "invalid_zone",
+            "time_zone_transitions: expected ascending instants and offsets below one day",
+        )
     return AccountOpened(order.currency, order.zone)
 
 
@@ -59,6 +65,12 @@ def _assign(account: Account, order: AssignTariff, book: TariffBook) -> Change:
             "currency_mismatch",
             f"tariff_id: {order.tariff_id!r} is in {currency}, the account in {account.currency}",
         )
+    for moment in (order.effective_from, order.effective_to):
+        if moment is not None and not FIRST_INSTANT <= moment <= LAST_INSTANT:
+            return _refused(
+                "time_out_of_range",
+                f"effective_from, effective_to: got {moment} us, expected a time from 2000 to 2050",
+            )
     if order.effective_to is not None and order.effective_to <= order.effective_from:
         return _refused("empty_interval", "effective_to: expected a time after effective_from")
     known = (*account.adopted.get(order.tariff_id, ()), *account.staged.get(order.tariff_id, ()))

@@ -8,12 +8,14 @@ transitions; this module only does arithmetic on that list. All intervals are [f
 from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _SECOND = 1_000_000
-_DAY = 86_400 * _SECOND
+_DAY_SECONDS = 86_400
+_DAY = _DAY_SECONDS * _SECOND
 
 PERIODS = ("event", "day", "calendar_month", "billing_period", "lifetime")
 
@@ -26,7 +28,7 @@ def instant(moment: datetime) -> int:
 def format_instant(microseconds: int) -> str:
     """Return an instant as RFC 3339 with six decimals, such as 2026-11-24T09:15:02.120000Z."""
     moment = EPOCH + timedelta(microseconds=microseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 FIRST_INSTANT = instant(datetime(2000, 1, 1, tzinfo=UTC))
@@ -44,6 +46,12 @@ class FrozenZone(NamedTuple):
     name: str
     instants: tuple[int, ...] = ()
     offsets: tuple[int, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the instants ascend and every offset is shorter than a day."""
+        ascending = all(early < late for early, late in pairwise(self.instants))
+        return ascending and all(abs(offset) < _DAY_SECONDS for offset in self.offsets)
 
     def local_day(self, at: int) -> int:
         """Return the local date at an instant as days since 1970-01-01."""

@@ -10,7 +10,6 @@ These functions read the account and decide; `Account.apply` folds the result in
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from engine.rating.account import Account, VersionQuantity
 from engine.rating.charge import (
@@ -28,14 +27,7 @@ from engine.rating.period import billing_month, period_label
 from engine.rating.price import GraduatedPrice
 from engine.rating.tariff import Component, KindPrice
 from engine.rating.tariff_book import KnownVersion, TariffBook
-from engine.rating.usage import Origin, UsageEvent
-
-
-class Counted(NamedTuple):
-    """A counter as one event sees it: what stands under each version, in order of versions."""
-
-    key: str
-    entries: tuple[VersionQuantity, ...]
+from engine.rating.usage import MONEY_KINDS, Origin, UsageEvent
 
 
 def rate_usage(
@@ -54,6 +46,8 @@ def rate_usage(
     due = account.due + amount
     if not (-LIMIT_PICO < amount < LIMIT_PICO and -LIMIT_PICO < due < LIMIT_PICO):
         return Refusal("amount_overflow", f"due: got {due} pico, expected less than 10^38 pico")
+    if any(line.before + line.metered >= LIMIT_PICO for line in lines):
+        return Refusal("quantity_overflow", "counter: expected less than 10^38 pico units")
     return Charge(
         charge_id,
         "usage",
@@ -116,7 +110,7 @@ def _rate_lines(
             continue
         key = counter_key(account, event, known.version.tariff_id, price.component)
         entries = touched[key] if key in touched else account.counters.get(key, ())
-        metered = quantity * price.weight_pico
+        metered = quantity if kind in MONEY_KINDS else quantity * price.weight_pico
         if len(entries) <= 1 and (not entries or entries[0].version == known.version.version):
             before = entries[0].metered if entries else 0
             repricings: tuple[Repricing, ...] = ()

@@ -151,7 +151,13 @@ def _check_components(version: TariffVersion) -> None:
         raise InvalidDocument(place, twice[0], "each component id once")
     by_kind: dict[str, list[Component]] = {}
     for component in version.components:
-        for kind, _ in component.weights:
+        for kind, weight in component.weights:
+            if kind in MONEY_KINDS and weight != 1:
+                raise InvalidDocument(
+                    f"{place}, component {component.component_id}, kinds.{kind}",
+                    format_decimal(weight),
+                    "weight 1: money is metered as it is",
+                )
             by_kind.setdefault(kind, []).append(component)
     for kind, components in by_kind.items():
         for tie in ambiguities(list(components)):
@@ -164,7 +170,13 @@ def _check_components(version: TariffVersion) -> None:
 
 def _check_fallback(version: TariffVersion) -> None:
     fallback = dict(version.fallback)
-    for kind in fallback:
+    for kind, source in fallback.items():
+        if kind in MONEY_KINDS or source in MONEY_KINDS:
+            raise InvalidDocument(
+                f"tariff {version.tariff_id} version {version.version}, fallback",
+                f"{kind} -> {source}",
+                "kinds that are no money",
+            )
         chain = [kind]
         while chain[-1] in fallback:
             step = fallback[chain[-1]]

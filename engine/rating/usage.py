@@ -9,11 +9,13 @@ fields with defaults left out, so the same event has the same digest from Avro, 
 and from a newer publisher that knows more fields (semantics section 1).
 """
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
 from engine.rating.errors import Refusal
+from engine.rating.money import LIMIT_PICO
 from engine.rating.period import FIRST_INSTANT, LAST_INSTANT
 
 TOKEN_KINDS = (
@@ -62,6 +64,13 @@ OPTIONAL_TEXTS = (
     "corrects",
     "publisher",
 )
+
+
+_TEXTS = (*REQUIRED_TEXTS, *OPTIONAL_TEXTS)
+
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, line separators and half surrogates: a closed list, because what Unicode
+calls printable changes with its version, and what is rejected must not."""
 
 
 class UsageEvent(NamedTuple):
@@ -142,14 +151,17 @@ def _check_texts(fields: Mapping[str, object]) -> Refusal | None:
     for name in REQUIRED_TEXTS:
         if not fields[name]:
             return Refusal("missing_field", f"{name}: got nothing, expected a text")
-    for name in (*REQUIRED_TEXTS, *OPTIONAL_TEXTS):
+    together = "".join(fields[name] for name in _TEXTS)  # type: ignore[misc]
+    if len(together) <= MAX_TEXT and not UNPRINTABLE.search(together):
+        return None
+    for name in _TEXTS:
         text = str(fields[name])
         if len(text) > MAX_TEXT:
             return Refusal(
                 "text_too_long",
                 f"{name}: got {len(text)} characters, expected {MAX_TEXT} at most",
             )
-        if not text.isprintable():
+        if UNPRINTABLE.search(text):
             return Refusal(
                 "unprintable_text", f"{name}: got {text!r}, expected printable characters only"
             )
@@ -191,7 +203,7 @@ def _check_attributes(fields: Mapping[str, object], allowed: frozenset[str]) -> 
                 "attribute_not_allowed",
                 f"attributes: got {name[:MAX_TEXT]!r}, expected one of {', '.join(sorted(allowed))}",
             )
-        if len(value) > MAX_TEXT or not value.isprintable():
+        if len(value) > MAX_TEXT or UNPRINTABLE.search(value):
             return Refusal(
                 "attribute_not_allowed",
                 f"attributes.{name}: got {value[:40]!r}, expected {MAX_TEXT} printable characters "
@@ -208,15 +220,22 @@ def _check_quantities(fields: Mapping[str, object]) -> tuple[tuple[str, int], ..
         limit = MAX_MONEY_QUANTITY_PICO if kind in MONEY_KINDS else MAX_QUANTITY
         if quantity < 0:
             return Refusal(
-                "negative_quantity", f"quantities.{kind}: got {quantity}, expected 0 or more"
+                "negative_quantity",
+                f"quantities.{kind}: got {_shown(quantity)}, expected 0 or more",
             )
         if quantity > limit:
             return Refusal(
-                "quantity_too_large", f"quantities.{kind}: got {quantity}, expected {limit} at most"
+                "quantity_too_large",
+                f"quantities.{kind}: got {_shown(quantity)}, expected {limit} at most",
             )
     if not quantities and fields["action"] != "void":
         return Refusal("no_quantities", "quantities: got none, expected at least one above zero")
     return quantities
+
+
+def _shown(quantity: int) -> str:
+    """Return a quantity for a message; a decimal on the wire may have thousands of digits."""
+    return str(quantity) if abs(quantity) < LIMIT_PICO else "more than 38 digits"
 
 
 def _usage_event(
@@ -260,10 +279,16 @@ def canonical_form(values: tuple[object, ...]) -> bytes:
     parts = []
     for name, value, default in zip(UsageEvent._fields, values, _DEFAULTS, strict=False):
         if value != default:
-            text = (
-                ",".join(f"{key}={len(str(item))}:{item}" for key, item in value)
-                if isinstance(value, tuple)
-                else str(value)
-            )
+            text = _canonical_pairs(name, value) if isinstance(value, tuple) else str(value)
             parts.append(f"{name}={len(text)}:{text};")
     return "".join(parts).encode()
+
+
+def _canonical_pairs(name: str, pairs: tuple[tuple[str, object], ...]) -> str:
+    """Kinds are a closed list; names of attributes are an operator's and carry their length."""
+    return ",".join(
+        f"{len(key)}:{key}={len(str(item))}:{item}"
+        if name == "attributes"
+        else f"{key}={len(str(item))}:{item}"
+        for key, item in pairs
+    )

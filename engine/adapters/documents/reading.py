@@ -1,6 +1,7 @@
 """Reading YAML and JSON without losing a digit, and turning pydantic's findings into sentences."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,20 +38,34 @@ class _TextLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_AS_TEXT = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
+_AS_TEXT = ("tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int")
 _TextLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _AS_TEXT]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+_TextLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"-?(0|[1-9][0-9]*)$"), list("-0123456789")
+)
 
 
 def parse_text(text: str, name: str) -> Any:
     """Return the data of a YAML or JSON text; `name` is for messages. InvalidFile if unreadable."""
     try:
         if text.lstrip()[:1] in ("{", "["):
-            return json.loads(text, parse_float=str, object_pairs_hook=_unrepeated)
+            try:
+                return json.loads(text, parse_float=str, object_pairs_hook=_unrepeated)
+            except json.JSONDecodeError:
+                pass
         return yaml.load(text, Loader=_TextLoader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
         problem = InvalidDocument("document", " ".join(str(error).split()), "YAML or JSON")
         raise InvalidFile(name, [problem]) from error
 
@@ -123,7 +138,10 @@ def _place(location: tuple[int | str, ...]) -> str:
 def _value(found: Mapping[str, Any]) -> object:
     if found["type"] == "missing":
         return None
-    text = repr(found["input"])
+    try:
+        text = repr(found["input"])
+    except (ValueError, RecursionError):
+        return f"a {type(found['input']).__name__} too large to show"
     return found["input"] if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 

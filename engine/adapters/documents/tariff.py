@@ -5,11 +5,12 @@ document into a `TariffVersion`, whose canonical form and digest no longer depen
 written.
 """
 
+import re
+from datetime import datetime
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,7 +23,7 @@ from engine.adapters.documents.reading import validate
 from engine.adapters.zones import freeze_zone
 from engine.rating.matching import ANY, Match, Pattern
 from engine.rating.money import MINOR_UNITS, parse_decimal, to_pico
-from engine.rating.period import UTC_ZONE, FrozenZone, instant
+from engine.rating.period import FIRST_INSTANT, LAST_INSTANT, UTC_ZONE, FrozenZone, instant
 from engine.rating.price import GraduatedPrice, Tier, unit_price
 from engine.rating.tariff import WILDCARD, Component, TariffVersion
 from engine.rating.usage import KINDS, MAX_TEXT
@@ -77,7 +78,8 @@ def _pattern(value: Any) -> Pattern:
     """Parse a dimension's pattern: an exact text, a glob with * and ?, or a list of texts."""
     texts = value if isinstance(value, list) else [value]
     if not texts or any(
-        not isinstance(text, str) or not 0 < len(text) <= MAX_TEXT for text in texts
+        not isinstance(text, str) or not 0 < len(text) <= MAX_TEXT or not text.isprintable()
+        for text in texts
     ):
         raise ValueError("a text, a glob with * and ?, or a list of texts")
     globs = [text for text in texts if "*" in text or "?" in text]
@@ -87,9 +89,21 @@ def _pattern(value: Any) -> Pattern:
 
 
 def _currency(value: Any) -> str:
-    if value not in MINOR_UNITS:
+    if not isinstance(value, str) or value not in MINOR_UNITS:
         raise ValueError("an ISO 4217 currency code")
     return str(value)
+
+
+def _moment(value: Any) -> datetime:
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise ValueError("an RFC 3339 time such as 2026-11-01T00:00:00Z")
+    moment = datetime.fromisoformat(value)
+    if not FIRST_INSTANT <= instant(moment) <= LAST_INSTANT:
+        raise ValueError("a time from 2000 to 2050")
+    return moment
+
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 _DECIMAL_SCHEMA = {
@@ -104,6 +118,7 @@ Kind = Annotated[
 ]
 Whole = Annotated[int, Field(strict=True, ge=1, le=MAX_WHOLE)]
 Currency = Annotated[str, BeforeValidator(_currency)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 Identifier = Annotated[str, Field(strict=True, pattern=r"^[!-~]{1,128}$")]
 Weights = Annotated[
     dict[Kind, Weight],
@@ -205,13 +220,13 @@ class TariffDocument(_Document):
 
     tariff_id: Identifier
     version: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
-    effective_from: AwareDatetime
-    effective_to: AwareDatetime | None = None
+    effective_from: Moment
+    effective_to: Moment | None = None
     currency: Currency
     time_zone: str = "UTC"
-    time_zone_transitions: list[tuple[AwareDatetime, int]] | None = Field(
-        default=None, description="Frozen at publication; leave it out."
-    )
+    time_zone_transitions: (
+        list[tuple[Moment, Annotated[int, Field(strict=True, gt=-86400, lt=86400)]]] | None
+    ) = Field(default=None, description="Frozen at publication; leave it out.")
     rounding: Literal["half_up", "half_even", "up", "down"] = "half_up"
     fallback: dict[Kind, Kind] = {}
     components: list[ComponentDocument] = Field(min_length=1)
@@ -220,6 +235,9 @@ class TariffDocument(_Document):
     def _interval_is_not_empty(self) -> "TariffDocument":
         if self.effective_to is not None and self.effective_to <= self.effective_from:
             raise ValueError("effective_to after effective_from")
+        moments = [at for at, _ in self.time_zone_transitions or []]
+        if moments != sorted(set(moments)):
+            raise ValueError("time_zone_transitions that ascend")
         if WILDCARD in (*self.fallback, *self.fallback.values()):
             raise ValueError("a fallback from one kind to another")
         return self

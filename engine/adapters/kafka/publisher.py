@@ -39,15 +39,18 @@ class NotAcknowledged(TollbookError):
 
 
 class KafkaPublisher:
-    """Publishes to a deployment's topics; a context manager."""
+    """Publishes to a deployment's topics; a context manager.
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    `linger_ms` is how long a record may wait for company before it is sent.
+    """
+
+    def __init__(self, settings: KafkaSettings, *, linger_ms: int = 5) -> None:
         self._settings = settings
         self._producer = kafka.KafkaProducer(
             acks="all",
             compression_type="lz4",
             batch_size=256 * 1024,
-            linger_ms=5,
+            linger_ms=linger_ms,
             max_request_size=16 * 1024 * 1024,
             allow_auto_create_topics=False,
             max_block_ms=10_000,

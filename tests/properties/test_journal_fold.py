@@ -1,0 +1,104 @@
+"""The journal is the truth: state folded from its bytes is the state that was lived."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.adapters.avro.journal import decode_commit, decode_record, encode_record
+from engine.rating.account import Account
+from engine.rating.charge import AccountEvent, Charge, Rejection
+from engine.rating.journal import PartitionState
+from tests.properties.streams import Input, Worker, run, streams
+from tests.rating.scenario import state_of
+
+
+def accounts_of(state: PartitionState) -> dict[str, dict[str, Any]]:
+    return {name: state_of(account) for name, account in state.ledger.accounts.items()}
+
+
+@given(streams())
+def test_folding_the_records_gives_every_account_the_state_it_had(stream: list[Input]) -> None:
+    worker = Worker()
+    for entry in stream:
+        worker.take(entry)
+    lived = accounts_of(worker.state)
+    worker.cut()
+    assert accounts_of(worker.state) == lived
+
+
+@given(streams())
+def test_every_record_survives_its_encoding(stream: list[Input]) -> None:
+    worker = run(stream, set())
+    for record in decode_commit(worker.journal[0]).records:
+        assert decode_record(encode_record(record)) == record
+    records = [data for data in worker.outcomes if data != b"duplicate"]
+    assert [encode_record(decode_record(data)) for data in records] == records
+
+
+@given(streams())
+def test_an_account_alone_folds_its_own_records_to_the_same_state(stream: list[Input]) -> None:
+    worker = run(stream, set())
+    alone: dict[str, Account] = {}
+    for record in decode_commit(worker.journal[0]).records:
+        if not isinstance(record, Rejection):
+            alone.setdefault(record.account_id, Account(record.account_id)).apply(record)
+    assert {name: state_of(account) for name, account in alone.items()} == accounts_of(worker.state)
+
+
+@given(streams())
+def test_money_and_records_are_conserved(stream: list[Input]) -> None:
+    worker = run(stream, set())
+    records = decode_commit(worker.journal[0]).records
+    for name, account in worker.state.ledger.accounts.items():
+        charges = [r for r in records if isinstance(r, Charge) and r.account_id == name]
+        assert account.due == sum(charge.amount for charge in charges)
+        assert account.due == sum(spend.amount for spend in account.periods.values())
+        assert account.charges == len(charges)
+        sequences = [
+            r.sequence
+            for r in records
+            if isinstance(r, Charge | AccountEvent) and r.account_id == name
+        ]
+        assert sequences == list(range(1, len(sequences) + 1))
+    counts = worker.state.counts
+    assert counts.conserved
+    assert counts.charges == sum(isinstance(record, Charge) for record in records)
+    assert counts.rejections == sum(isinstance(record, Rejection) for record in records)
+
+
+@given(streams(), st.data())
+def test_any_cut_into_commits_gives_the_same_records_byte_for_byte(
+    stream: list[Input], data: st.DataObject
+) -> None:
+    cuts = data.draw(st.sets(st.integers(0, len(stream) - 1), max_size=6))
+    whole, cut = run(stream, set()), run(stream, cuts)
+    assert cut.outcomes == whole.outcomes
+    assert accounts_of(cut.state) == accounts_of(whole.state)
+    assert cut.state.counts == whole.state.counts
+
+
+@given(streams())
+def test_a_commit_after_every_single_input_gives_the_same_too(stream: list[Input]) -> None:
+    whole, single = run(stream, set()), run(stream, set(range(len(stream))))
+    assert single.outcomes == whole.outcomes
+    assert accounts_of(single.state) == accounts_of(whole.state)
+
+
+@given(streams())
+def test_running_twice_gives_the_same_journal(stream: list[Input]) -> None:
+    assert run(stream, {3, 9}).journal == run(stream, {3, 9}).journal
+
+
+@given(streams(), st.data())
+def test_sending_everything_again_charges_nothing(stream: list[Input], data: st.DataObject) -> None:
+    """A producer that retries sends each event once more, in any order, after it was accepted."""
+    worker = run(stream, set())
+    before = {name: account.due for name, account in worker.state.ledger.accounts.items()}
+    usage = [entry for entry in stream if not hasattr(entry, "order") and hasattr(entry, "day")]
+    charges = worker.state.counts.charges
+    for entry in data.draw(st.permutations(usage)):
+        worker.take(entry)
+    worker.cut()
+    assert worker.state.counts.charges == charges
+    assert {n: a.due for n, a in worker.state.ledger.accounts.items()} == before

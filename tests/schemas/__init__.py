@@ -1,0 +1,1 @@
+"""Schema evolution: what was written once is read for ever."""
