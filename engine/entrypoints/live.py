@@ -1,6 +1,6 @@
 """Following a deployment while it runs: balances and counts, read as they are committed."""
 
-from engine.adapters.avro.journal import decode_commit
+from engine.adapters.avro.journal import read_counts
 from engine.adapters.avro.views import balance_from
 from engine.adapters.avro.wire import Decoded, decode
 from engine.adapters.kafka.log import KafkaLog
@@ -53,7 +53,7 @@ class LiveCounts:
     def refresh(self) -> Counts:
         """Take in what is new and return the sum over the partitions."""
         for record in self._tail.new_records():
-            self._by_partition[record.partition] = decode_commit(record.value).counts
+            self._by_partition[record.partition] = read_counts(record.value)
         total = Counts()
         for counts in self._by_partition.values():
             total = total.plus(counts)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import kafka
 
-from engine.adapters.avro.journal import decode_commit
+from engine.adapters.avro.journal import decode_commit, read_counts
 from engine.adapters.avro.usage import DEFAULTS, NO_QUANTITIES, Fields, encode_usage
 from engine.adapters.kafka.log import KafkaLog
 from engine.adapters.kafka.publisher import KafkaPublisher
@@ -148,7 +148,7 @@ def measure_throughput(log: KafkaLog, worker: "subprocess.Popen[bytes]", events:
         journal = TopicPartition("journal", partition)
         decided = 0
         for record in log.read(journal, 0, log.ends([journal])[journal]):
-            consumed = decode_commit(record.value).counts.consumed
+            consumed = read_counts(record.value).consumed
             commits.append((record.appended_at, consumed - decided))
             decided = consumed
     commits.sort()

@@ -112,7 +112,7 @@ class Account:
             self._apply_event(record)
 
     def _apply_charge(self, charge: Charge) -> None:
-        if charge.amount != sum(line.amount or 0 for line in charge.lines):
+        if charge.amount != sum([line.amount or 0 for line in charge.lines]):
             raise BrokenInvariant(
                 f"account {self.account_id}: charge {charge.charge_id} does not add up"
             )
@@ -138,6 +138,9 @@ class Account:
 
     def _count(self, counter: str, version: int, metered: int) -> None:
         entries = self.counters.get(counter, ())
+        if len(entries) == 1 and entries[0].version == version:
+            self.counters[counter] = (VersionQuantity(version, entries[0].metered + metered),)
+            return
         standing = sum(entry.metered for entry in entries if entry.version == version)
         others = tuple(entry for entry in entries if entry.version != version)
         self.counters[counter] = (*others, VersionQuantity(version, standing + metered))

@@ -10,6 +10,7 @@ These functions read the account and decide; `Account.apply` folds the result in
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from engine.rating.account import Account, VersionQuantity
 from engine.rating.charge import (
@@ -42,11 +43,11 @@ def rate_usage(
         lines = _rate_lines(account, event, known, book)
         version = known.version
         tariff = TariffReference(version.tariff_id, version.version, version.digest, known.offset)
-    amount = sum(line.amount for line in lines if line.amount is not None)
+    amount = sum([line.amount for line in lines if line.amount is not None])
     due = account.due + amount
     if not (-LIMIT_PICO < amount < LIMIT_PICO and -LIMIT_PICO < due < LIMIT_PICO):
         return Refusal("amount_overflow", f"due: got {due} pico, expected less than 10^38 pico")
-    if any(line.before + line.metered >= LIMIT_PICO for line in lines):
+    if lines and max([line.before + line.metered for line in lines]) >= LIMIT_PICO:
         return Refusal("quantity_overflow", "counter: expected less than 10^38 pico units")
     return Charge(
         charge_id,
@@ -136,9 +137,9 @@ def _rated_line(
     repricings: tuple[Repricing, ...],
 ) -> Line:
     slices = component.price.slices(before, before + metered)
-    amount = sum(part.amount for part in slices)
+    amount = sum([part.amount for part in slices])
     if repricings:
-        amount += sum(change.amount for change in repricings)
+        amount += sum([change.amount for change in repricings])
     return Line(
         component.component_id,
         kind,
@@ -201,7 +202,10 @@ def counter_key(account: Account, event: UsageEvent, tariff_id: str, component: 
     else:
         value = event.subject if component.scope == "subject" else event.model
     label = period_label(component.period, account.zone, event.occurred_at)
-    parts = (tariff_id, component.component_id, value)
-    if any("/" in part or "%" in part for part in parts):
-        parts = tuple(part.replace("%", "%25").replace("/", "%2F") for part in parts)  # type: ignore[assignment]
-    return f"{parts[0]}/{parts[1]}/{parts[2]}/{label}"
+    parts = (_escaped(tariff_id), _escaped(component.component_id), _escaped(value), label)
+    return "/".join(parts)
+
+
+@lru_cache(maxsize=65_536)
+def _escaped(part: str) -> str:
+    return part.replace("%", "%25").replace("/", "%2F")

@@ -6,6 +6,7 @@ transitions of its time zone frozen in. Publishing never changes a version; it a
 """
 
 import json
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -110,7 +111,7 @@ class TariffVersion:
         `dimensions` are in the order of matching.DIMENSIONS. Few combinations are distinct, so
         each is worked out once and kept: a cache, never a meaning.
         """
-        band = sum(context_length > threshold for threshold in self._thresholds)
+        band = bisect_left(self._thresholds, context_length)  # thresholds that it exceeds
         plan = self._plans.get((dimensions, band))
         if plan is None:
             if len(self._plans) >= _MAX_PLANS:  # made-up model names must not fill the memory

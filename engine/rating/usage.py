@@ -12,6 +12,7 @@ and from a newer publisher that knows more fields (semantics section 1).
 import re
 from collections.abc import Mapping
 from hashlib import sha256
+from operator import itemgetter
 from typing import NamedTuple
 
 from engine.rating.errors import Refusal
@@ -67,6 +68,7 @@ OPTIONAL_TEXTS = (
 
 
 _TEXTS = (*REQUIRED_TEXTS, *OPTIONAL_TEXTS)
+_texts_of = itemgetter(*_TEXTS)
 
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Control characters, line separators and half surrogates: a closed list, because what Unicode
@@ -148,14 +150,14 @@ def check_usage(
 
 
 def _check_texts(fields: Mapping[str, object]) -> Refusal | None:
-    for name in REQUIRED_TEXTS:
-        if not fields[name]:
-            return Refusal("missing_field", f"{name}: got nothing, expected a text")
-    together = "".join(fields[name] for name in _TEXTS)  # type: ignore[misc]
+    texts: tuple[str, ...] = _texts_of(fields)
+    if not all(texts[: len(REQUIRED_TEXTS)]):
+        name = _TEXTS[texts.index("")]
+        return Refusal("missing_field", f"{name}: got nothing, expected a text")
+    together = "".join(texts)
     if len(together) <= MAX_TEXT and not UNPRINTABLE.search(together):
         return None
-    for name in _TEXTS:
-        text = str(fields[name])
+    for name, text in zip(_TEXTS, texts, strict=True):
         if len(text) > MAX_TEXT:
             return Refusal(
                 "text_too_long",
@@ -264,9 +266,15 @@ def _usage_event(
     return UsageEvent._make((*values, sha256(canonical_form(values)).digest()))
 
 
-_DEFAULTS: tuple[object, ...] = (
-    *("", "", "", "", None, "", "", "chat", "standard", "", ()),
-    *("", "", "unknown", "record", "", ()),
+_BILLING_FIELDS = UsageEvent._fields[:-1]
+_DEFAULTS = tuple(
+    {
+        "operation": "chat",
+        "service_tier": "standard",
+        "initiator": "unknown",
+        "action": "record",
+    }.get(name, "")
+    for name in _BILLING_FIELDS
 )
 
 
@@ -276,19 +284,21 @@ def canonical_form(values: tuple[object, ...]) -> bytes:
     `values` are the fields of a `UsageEvent` without its digest. Transport fields (publisher and
     its sequence, position) are not billing fields, so publishing again is a duplicate.
     """
-    parts = []
-    for name, value, default in zip(UsageEvent._fields, values, _DEFAULTS, strict=False):
-        if value != default:
-            text = _canonical_pairs(name, value) if isinstance(value, tuple) else str(value)
-            parts.append(f"{name}={len(text)}:{text};")
-    return "".join(parts).encode()
+    texts = [
+        _canonical_pairs(name, value) if isinstance(value, tuple) else str(value)
+        for name, value in zip(_BILLING_FIELDS, values, strict=True)
+    ]
+    return "".join(
+        [
+            f"{name}={len(text)}:{text};"
+            for name, text, default in zip(_BILLING_FIELDS, texts, _DEFAULTS, strict=True)
+            if text != default
+        ]
+    ).encode()
 
 
 def _canonical_pairs(name: str, pairs: tuple[tuple[str, object], ...]) -> str:
     """Kinds are a closed list; names of attributes are an operator's and carry their length."""
-    return ",".join(
-        f"{len(key)}:{key}={len(str(item))}:{item}"
-        if name == "attributes"
-        else f"{key}={len(str(item))}:{item}"
-        for key, item in pairs
-    )
+    if name == "attributes":
+        return ",".join([f"{len(key)}:{key}={len(str(item))}:{item}" for key, item in pairs])
+    return ",".join([f"{key}={len(str(item))}:{item}" for key, item in pairs])

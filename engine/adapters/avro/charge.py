@@ -1,19 +1,140 @@
 """Charge events to bytes and back."""
 
+from functools import lru_cache
 from typing import Any
 
-from engine.adapters.avro.wire import encode, from_decimal, to_decimal
+from engine.adapters.avro.primitives import (
+    array,
+    decimal,
+    long,
+    optional_decimal,
+    repeated_long,
+    repeated_text,
+    text,
+)
+from engine.adapters.avro.wire import from_decimal, to_decimal
 from engine.rating.charge import Charge, Drawdown, Line, Repricing, TariffReference
 from engine.rating.price import Slice
 from engine.rating.usage import Position
-from schemas.loader import latest
+from schemas.loader import RecordSchema, latest
 
 _SCHEMA = latest("charge_event")
 
 
+def _symbols(schema: RecordSchema, name: str) -> list[str]:
+    """Return the symbols of an enum in a schema, in order."""
+    pending: list[Any] = [schema.declared]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            if node.get("name") == name and "symbols" in node:
+                return list(node["symbols"])
+            pending += node.values()
+        elif isinstance(node, list):
+            pending += node
+    raise KeyError(name)
+
+
+_KIND = {symbol: long(n) for n, symbol in enumerate(_symbols(_SCHEMA, "ChargeKind"))}
+_STATUS = {symbol: long(n) for n, symbol in enumerate(_symbols(_SCHEMA, "LineStatus"))}
+_INITIATOR = {symbol: long(n) for n, symbol in enumerate(_symbols(_SCHEMA, "Initiator"))}
+
+
 def encode_charge(charge: Charge) -> bytes:
-    """Return a charge event in single-object encoding."""
-    return encode(_SCHEMA, charge_fields(charge))
+    """Return a charge event in single-object encoding: the schema's fields, in its order.
+
+    `encode(schema, charge_fields(charge))` gives the same bytes at a third of the speed.
+    """
+    topic, partition, offset, index = charge.position
+    return b"".join(
+        (
+            _SCHEMA.header,
+            text(charge.charge_id),
+            _KIND[charge.kind],
+            repeated_text(charge.account_id),
+            repeated_text(charge.subject),
+            long(charge.sequence),
+            repeated_text(charge.source),
+            text(charge.event_id),
+            charge.digest,
+            repeated_text(topic),
+            repeated_long(partition),
+            repeated_long(offset),
+            repeated_long(index),
+            long(charge.occurred_at),
+            repeated_long(charge.received_at),
+            repeated_text(charge.service_period),
+            repeated_text(charge.provider),
+            repeated_text(charge.model),
+            repeated_text(charge.operation),
+            repeated_text(charge.service_tier),
+            repeated_text(charge.region),
+            b"\0" if charge.tariff is None else _tariff(charge.tariff),
+            repeated_long(charge.rules),
+            repeated_text(charge.currency),
+            array([_line(line) for line in charge.lines]),
+            array([_drawdown(drawdown) for drawdown in charge.drawdowns]),
+            decimal(charge.amount),
+            optional_decimal(charge.supplier_cost),
+            repeated_text(charge.corrects),
+            repeated_text(charge.trace_id),
+            repeated_text(charge.parent_event_id),
+            _INITIATOR[charge.initiator],
+            decimal(charge.due),
+        )
+    )
+
+
+@lru_cache(maxsize=4096)
+def _tariff(tariff: TariffReference) -> bytes:
+    parts = (text(tariff.tariff_id), long(tariff.version), tariff.digest, long(tariff.offset))
+    return b"\2" + b"".join(parts)
+
+
+def _drawdown(drawdown: Drawdown) -> bytes:
+    return text(drawdown.bucket) + decimal(drawdown.units) + decimal(drawdown.remaining)
+
+
+def _line(line: Line) -> bytes:
+    return b"".join(
+        (
+            repeated_text(line.component),
+            repeated_text(line.kind),
+            repeated_long(line.quantity),
+            repeated_text(line.counter),
+            decimal(line.before),
+            decimal(line.metered),
+            array([_slice(part) for part in line.slices]),
+            array([_repricing(change) for change in line.repricings]),
+            optional_decimal(line.amount),
+            _STATUS[line.status],
+            repeated_text(line.reason),
+        )
+    )
+
+
+def _slice(part: Slice) -> bytes:
+    return b"".join(
+        (
+            repeated_long(part.tier),
+            decimal(part.quantity),
+            repeated_text(part.unit_price),
+            repeated_long(part.per),
+            repeated_text(part.flat_fee),
+            decimal(part.amount),
+        )
+    )
+
+
+def _repricing(change: Repricing) -> bytes:
+    return b"".join(
+        (
+            long(change.version),
+            decimal(change.before),
+            decimal(change.metered),
+            decimal(change.amount),
+        )
+    )
 
 
 def charge_fields(charge: Charge) -> dict[str, Any]:

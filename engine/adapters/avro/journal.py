@@ -71,6 +71,11 @@ def decode_commit(data: bytes) -> JournalCommit:
     )
 
 
+def read_counts(data: bytes) -> Counts:
+    """Return the counts of a commit without decoding its records. BrokenInvariant if it is none."""
+    return Counts(**_fields(data, "journal_commit")["counts"])
+
+
 def decode_record(data: bytes) -> Record:
     """Read one record of a commit. BrokenInvariant if it is none."""
     decoded = decode(data)
