@@ -6,7 +6,6 @@ committed in one transaction, so each of these topics can be deleted and rebuilt
 """
 
 import threading
-import time
 
 import structlog
 
@@ -22,7 +21,6 @@ from engine.rating.tariff_book import TariffBook
 
 OUTPUT_TOPICS = ("charges", "balances", "alerts", "rejections")
 _POLL_MS = 100
-_RETRY_SECONDS = 0.5
 _log = structlog.get_logger()
 
 
@@ -115,15 +113,9 @@ class Projector:
         return len(batch.records)
 
     def _recover_all(self) -> None:
-        """Fold every assigned partition up to where its outputs were committed."""
+        """Fold every assigned partition up to where its outputs were committed (CommitFailed)."""
         self._projections.clear()
-        while True:
-            try:
-                self._transactions.fence()
-                break
-            except CommitFailed as error:
-                _log.warning("fence_failed", reason=str(error))
-                time.sleep(_RETRY_SECONDS)
+        self._transactions.fence()
         for partition in sorted(self._assigned):
             journal = TopicPartition("journal", partition)
             position = self._inputs.committed(journal)

@@ -27,7 +27,6 @@ from engine.stream.partition import PartitionProcessor, SealedCommit
 from engine.stream.recovery import recover
 
 _POLL_MS = 100
-_RETRY_SECONDS = 0.5
 _log = structlog.get_logger()
 
 
@@ -89,15 +88,9 @@ class Worker:
         self._recover_all()
 
     def _recover_all(self) -> None:
-        """Drop all state and fold every assigned partition's journal again."""
+        """Drop all state and fold every assigned partition's journal again (CommitFailed)."""
         self._processors.clear()
-        while True:
-            try:
-                self._transactions.fence()
-                break
-            except CommitFailed as error:
-                _log.warning("fence_failed", reason=str(error))
-                time.sleep(_RETRY_SECONDS)
+        self._transactions.fence()
         self._tariffs.read_all()
         for partition in sorted(self._assigned):
             started = time.monotonic()
