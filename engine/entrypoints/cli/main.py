@@ -96,3 +96,6 @@ def run() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(EXIT_FAILED) from None
+    except OSError as error:
+        say(f"{error.filename or 'system'}: {error.strerror or error}")
+        raise SystemExit(EXIT_FAILED) from error

@@ -180,7 +180,4 @@ def import_prices(
 def _tell_problems(imported: ImportedPrices) -> None:
     for problem in imported.problems:
         say(f"not expressed: {problem.entry}, {problem.field}: {problem.reason}")
-    say(
-        f"{imported.expressed} models expressed; {len(imported.problems)} price fields were not "
-        "(listed above)"
-    )
+    say(f"{imported.expressed} prices expressed; {len(imported.problems)} were not (listed above)")
