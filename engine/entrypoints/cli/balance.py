@@ -5,9 +5,10 @@ import time
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from engine.adapters.avro.views import balance_fields, balance_from
 from engine.adapters.avro.wire import Decoded, decode
@@ -57,7 +58,7 @@ def balance(
     if as_json:
         print_json(balance_json(balance_fields(found)))
     else:
-        Console().print(_table(found))
+        Console().print(_picture(found))
 
 
 def newest_balance(
@@ -82,14 +83,14 @@ def _watch(log: KafkaLog, partition: TopicPartition, account_id: str, *, as_json
             newest = newest_balance(log, partition, account_id, position, end)
             position = max(position, end)
             if newest is not None and moving:
-                live.update(_table(newest), refresh=True)
+                live.update(_picture(newest), refresh=True)
             elif newest is not None:
                 print_json(balance_json(balance_fields(newest)))
                 sys.stdout.flush()
             time.sleep(_POLL_SECONDS)
 
 
-def _table(found: Balance) -> Table:
+def _picture(found: Balance) -> Group:
     table = Table(
         title=f"{found.account_id} ({found.currency or 'not open'})", title_justify="left"
     )
@@ -100,9 +101,7 @@ def _table(found: Balance) -> Table:
         table.add_row(label, f"{spend.charges:,}", format_pico(spend.amount))
     table.add_section()
     table.add_row("due", f"{found.charges:,}", format_pico(found.due))
-    table.caption = _caption(found)
-    table.caption_justify = "left"
-    return table
+    return Group(table, Text(_caption(found)))
 
 
 def _caption(found: Balance) -> str:
