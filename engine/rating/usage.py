@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.rating.errors import Refusal
 from engine.rating.money import LIMIT_PICO
@@ -266,39 +266,36 @@ def _usage_event(
     return UsageEvent._make((*values, sha256(canonical_form(values)).digest()))
 
 
-_BILLING_FIELDS = UsageEvent._fields[:-1]
-_DEFAULTS = tuple(
-    {
-        "operation": "chat",
-        "service_tier": "standard",
-        "initiator": "unknown",
-        "action": "record",
-    }.get(name, "")
-    for name in _BILLING_FIELDS
+_DEFAULTS = {
+    "operation": "chat",
+    "service_tier": "standard",
+    "initiator": "unknown",
+    "action": "record",
+}
+_BILLING_FIELDS = tuple((name, _DEFAULTS.get(name, "")) for name in UsageEvent._fields[:-1])
+_OCCURRED_AT, _QUANTITIES, _ATTRIBUTES = (
+    UsageEvent._fields.index(name) for name in ("occurred_at", "quantities", "attributes")
 )
 
 
-def canonical_form(values: tuple[object, ...]) -> bytes:
+def canonical_form(values: tuple[Any, ...]) -> bytes:
     """Return the billing fields as unambiguous bytes: ``name=length:text;`` without defaults.
 
     `values` are the fields of a `UsageEvent` without its digest. Transport fields (publisher and
     its sequence, position) are not billing fields, so publishing again is a duplicate.
     """
-    texts = [
-        _canonical_pairs(name, value) if isinstance(value, tuple) else str(value)
-        for name, value in zip(_BILLING_FIELDS, values, strict=True)
-    ]
+    texts = list(values)
+    texts[_OCCURRED_AT] = str(values[_OCCURRED_AT])
+    texts[_QUANTITIES] = ",".join(
+        [f"{kind}={len(str(quantity))}:{quantity}" for kind, quantity in values[_QUANTITIES]]
+    )
+    texts[_ATTRIBUTES] = ",".join(
+        [f"{len(key)}:{key}={len(text)}:{text}" for key, text in values[_ATTRIBUTES]]
+    )
     return "".join(
         [
             f"{name}={len(text)}:{text};"
-            for name, text, default in zip(_BILLING_FIELDS, texts, _DEFAULTS, strict=True)
+            for (name, default), text in zip(_BILLING_FIELDS, texts, strict=True)
             if text != default
         ]
     ).encode()
-
-
-def _canonical_pairs(name: str, pairs: tuple[tuple[str, object], ...]) -> str:
-    """Kinds are a closed list; names of attributes are an operator's and carry their length."""
-    if name == "attributes":
-        return ",".join([f"{len(key)}:{key}={len(str(item))}:{item}" for key, item in pairs])
-    return ",".join([f"{key}={len(str(item))}:{item}" for key, item in pairs])

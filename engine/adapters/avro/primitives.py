@@ -24,6 +24,7 @@ def long(value: int) -> bytes:
     return bytes(out)
 
 
+_ZERO = b"\2\0"
 _BYTE = [bytes([number]) for number in range(256)]
 repeated_long = lru_cache(maxsize=65_536)(long)
 """`long` for values that come again and again: offsets of a batch, quantities, times of a record."""
@@ -41,6 +42,8 @@ repeated_text = lru_cache(maxsize=65_536)(text)
 
 def decimal(pico: int) -> bytes:
     """Return a decimal of scale 12: a length, then big-endian two's complement of the pico integer."""
+    if not pico:
+        return _ZERO
     size = (pico.bit_length() + 8) // 8
     return _BYTE[size << 1] + pico.to_bytes(size, "big", signed=True)
 
