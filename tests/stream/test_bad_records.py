@@ -20,7 +20,7 @@ from engine.adapters.kafka.partitioning import partition_of
 from engine.rating.command import AccountCommand, OpenAccount
 from engine.rating.period import UTC_ZONE
 from schemas.loader import latest
-from tests.integration.deployment import PARTITIONS, Deployment, flat, usage
+from tests.stream.deployment import PARTITIONS, Deployment, flat, usage
 
 pytestmark = pytest.mark.kafka
 

@@ -16,7 +16,7 @@ from engine.rating.charge import Charge, VersionAdopted, VersionStaged
 from engine.rating.money import format_pico, parse_decimal
 from engine.rating.tariff import TariffVersion
 from tests.data.traces import AZURE_CODE, FOLDER, azure_code_rows, mooncake_rows
-from tests.integration.deployment import PARTITIONS, Deployment, flat, usage
+from tests.stream.deployment import PARTITIONS, Deployment, flat, usage
 
 RUNS = json.loads((FOLDER / "traces" / "expected_totals.json").read_text())
 ACCOUNTS = [f"tenant-{number}" for number in range(10)]
