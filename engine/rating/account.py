@@ -12,6 +12,7 @@ from engine.rating.charge import (
     AccountEvent,
     AccountOpened,
     Charge,
+    CommandRefused,
     TariffAssigned,
     VersionAdopted,
     VersionStaged,
@@ -147,8 +148,8 @@ class Account:
 
     def _apply_event(self, event: AccountEvent) -> None:
         change = event.change
-        if event.command_id:
-            self.commands.add(event.command_id)
+        if event.command_id and not isinstance(change, CommandRefused):
+            self.commands.add(event.command_id)  # a refused one may be asked again
         if isinstance(change, AccountOpened):
             self.currency, self.zone = change.currency, change.zone
         elif isinstance(change, TariffAssigned):

@@ -28,7 +28,7 @@ def decide_command(account: Account, command: AccountCommand, book: TariffBook) 
     """Return what a command does to an account; CommandRefused if it does nothing."""
     if command.command_id in account.commands:
         return _refused(
-            "duplicate_command", f"command_id: {command.command_id!r} was already decided"
+            "duplicate_command", f"command_id: {command.command_id!r} was applied before"
         )
     order = command.order
     if isinstance(order, OpenAccount):

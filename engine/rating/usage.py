@@ -50,8 +50,11 @@ CONTEXT_KINDS = (
 """Kinds that make up the context length of a request (semantics section 2)."""
 
 MAX_QUANTITY = 10**15
-"""Per kind and event: a guard against unit mistakes (money kinds: pico, so 1,000 units)."""
+"""Per kind and event: a guard against unit mistakes."""
+
 MAX_MONEY_QUANTITY_PICO = 10**18
+"""Of a money kind per event: a million currency units."""
+
 MAX_TEXT = 256
 ACTIONS = ("record", "amend", "void")
 INITIATORS = ("unknown", "user", "tool", "agent", "retry", "system")

@@ -1,5 +1,6 @@
 """The accounts document of offline rating: who is open, and on which tariffs."""
 
+from collections import Counter
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
@@ -8,6 +9,7 @@ from engine.adapters.documents.reading import validate
 from engine.adapters.documents.tariff import Currency, Identifier
 from engine.adapters.zones import freeze_zone
 from engine.rating.command import AssignTariff, OpenAccount
+from engine.rating.errors import InvalidDocument
 from engine.rating.period import FIRST_INSTANT, instant
 from engine.rating.usage import MAX_TEXT
 
@@ -53,6 +55,10 @@ def parse_accounts(data: Any, name: str) -> AccountOrders:
     """Return the orders that a document describes; InvalidFile with every problem otherwise."""
 
     def build(document: AccountsDocument) -> AccountOrders:
+        ids = [row.account_id for row in document.root]
+        twice = [account_id for account_id, count in Counter(ids).items() if count > 1]
+        if twice:
+            raise InvalidDocument("account_id", twice[0], "each account once")
         return {
             row.account_id: [
                 OpenAccount(row.currency, freeze_zone(row.time_zone)),

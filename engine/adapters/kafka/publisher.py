@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import kafka
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from engine.adapters.avro.account import encode_command
 from engine.adapters.avro.tariff import encode_tariff
@@ -58,12 +58,14 @@ class KafkaPublisher:
         )
         self._open: dict[int, list[Fields]] = {}
         self._sent: list[Any] = []
-        found = self._producer.partitions_for(settings.topic("usage"))
-        if not found:
+        topic = settings.topic("usage")
+        try:
+            self._partitions = len(self._producer.partitions_for(topic))
+        except KafkaTimeoutError as error:
+            self._producer.close(timeout=1)
             raise InvalidDocument(
-                f"topic {settings.topic('usage')}", "none", "the topics of `tollbook topics create`"
-            )
-        self._partitions = len(found)
+                f"topic {topic}", "none", "the topics of `tollbook topics create`"
+            ) from error
 
     def tariff(self, version: TariffVersion) -> Placed:
         """Publish a tariff version and wait until it is written."""

@@ -4,6 +4,7 @@ All but `tariffs` share one partition count, fixed for life, because an account'
 meet in one partition number across topics. Usage and commands carry the broker's append time.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from kafka.admin import KafkaAdminClient
 from engine.rating.errors import InvalidDocument
 from engine.settings import KafkaSettings
 
+_FORGET_SECONDS = 15.0
+"""Longer than the members' session timeout (6 s)."""
 _MEGABYTE = 1024 * 1024
 _KEEP = {"retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"}
 _APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
@@ -80,14 +83,27 @@ def _check_counts(client: Any, wanted: dict[str, int]) -> None:
 
 
 def forget_topics(settings: KafkaSettings, names: Sequence[str], group: str) -> None:
-    """Delete topics, if present, and a group with its offsets."""
+    """Delete a group with its offsets, then topics; what is missing is no error.
+
+    InvalidDocument if the group still has a member after a session timeout: a member that
+    stopped without a word is forgotten by then, one that lives is not.
+    """
     with _admin(settings) as client:
+        _forget_group(client, f"{settings.prefix}{group}")
         present = set(client.list_topics()) & {settings.topic(name) for name in names}
         if present:
             client.delete_topics(sorted(present))
-        group_id = f"{settings.prefix}{group}"
-        if any(found["group_id"] == group_id for found in client.list_groups()):
-            client.delete_groups([group_id])
+
+
+def _forget_group(client: Any, group_id: str) -> None:
+    since = time.monotonic()
+    while any(found["group_id"] == group_id for found in client.list_groups()):
+        outcome = client.delete_groups([group_id])[group_id]
+        if outcome in ("OK", "GroupIdNotFoundError"):
+            return
+        if time.monotonic() - since > _FORGET_SECONDS:
+            raise InvalidDocument(f"group {group_id}", outcome, "no member: stop them first")
+        time.sleep(0.5)
 
 
 @contextmanager

@@ -128,6 +128,8 @@ def list_accounts(bootstrap: Bootstrap = None, as_json: AsJson = False) -> None:
     """List all accounts, from the journal.
 
     Example: tollbook account list --json
+
+    Exit codes: 0 listed; 1 the journal can not be read or is broken.
     """
     with opened_log(kafka(bootstrap)) as log, progress_bar("folding the journal", None) as progress:
         states = fold_journal(log, partition_count(log), progress)

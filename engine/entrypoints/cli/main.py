@@ -91,7 +91,7 @@ def run() -> None:
         say(str(error))
         raise SystemExit(EXIT_FAILED) from error
     except KafkaError as error:
-        say(f"Kafka: {type(error).__name__}: {error}")
+        say(f"Kafka: {error}")
         raise SystemExit(EXIT_FAILED) from error
     except BrokenPipeError:
         sys.stderr.close()

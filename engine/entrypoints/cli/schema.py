@@ -33,4 +33,6 @@ def schema(
         declared = schemas.latest(name).declared
         typer.echo(json.dumps(declared if avro else schemas.json_schema(declared), indent=2))
     else:
-        raise not_found(f"schema: got {name!r}, expected one of {', '.join(schemas.NAMES)}")
+        raise not_found(
+            f"schema: got {name!r}, expected one of {', '.join((TARIFF_DOCUMENT, *schemas.NAMES))}"
+        )

@@ -101,7 +101,9 @@ def run_worker(bootstrap: Bootstrap = None, slot: Slot = None) -> None:
 
 def run_projector(
     bootstrap: Bootstrap = None,
-    slot: Slot = None,
+    slot: Annotated[
+        str, typer.Option(help="Stable name of this process in its group.")
+    ] = "projector-1",
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Delete these topics and derive them again.")
     ] = False,
@@ -119,7 +121,7 @@ def run_projector(
     settings = kafka(bootstrap)
     if rebuild:
         rebuild_outputs(settings)
-    projector = build_projector(settings, slot or "projector-1")
+    projector = build_projector(settings, slot)
     _until_stopped(projector.run)
 
 

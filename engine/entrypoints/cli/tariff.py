@@ -80,6 +80,8 @@ def list_versions(bootstrap: Bootstrap = None, as_json: AsJson = False) -> None:
     """List all published versions.
 
     Example: tollbook tariff list --json
+
+    Exit codes: 0 listed; 1 Kafka does not answer.
     """
     book = read_book(kafka(bootstrap))
     columns = ("tariff_id", "version", "effective_from", "effective_to", "currency", "components")
@@ -120,6 +122,8 @@ def show(
     book = read_book(kafka(bootstrap))
     known = book.versions(tariff_id)
     moment = parse_time(at, "--at")
+    if moment is not None and number is not None:
+        raise typer.BadParameter("give --version or --at, not both")
     if moment is not None and known:
         numbers = tuple(entry.version.version for entry in known)
         in_force = book.in_force(tariff_id, numbers, moment)

@@ -1,0 +1,61 @@
+"""Workers and projectors as processes, to be killed for real."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.settings import KafkaSettings
+
+PATIENCE_SECONDS = 90.0
+
+
+def start(settings: KafkaSettings, *command: str, log: Path) -> "subprocess.Popen[bytes]":
+    """Start `tollbook COMMAND` on a deployment; its messages go to a file."""
+    environment = {
+        **os.environ,
+        "TOLLBOOK_BOOTSTRAP": settings.bootstrap,
+        "TOLLBOOK_PREFIX": settings.prefix,
+    }
+    with log.open("ab") as messages:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "engine.entrypoints.cli", *command],
+            env=environment,
+            stdout=messages,
+            stderr=messages,
+        )
+    _started.append(process)
+    return process
+
+
+_started: "list[subprocess.Popen[bytes]]" = []
+
+
+def kill_what_runs() -> None:
+    """Kill every process that a test started and that still runs."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            kill(process)
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process at once, as a crash or the kernel would."""
+    process.kill()
+    process.wait(timeout=30)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> int:
+    """Ask a process to stop; return its exit code."""
+    process.terminate()
+    return process.wait(timeout=60)
+
+
+def wait_until(done: Callable[[], bool], what: str) -> None:
+    """Wait for something that processes do; fail with what it was."""
+    since = time.monotonic()
+    while not done():
+        assert time.monotonic() - since < PATIENCE_SECONDS, f"still not so: {what}"
+        time.sleep(0.1)
