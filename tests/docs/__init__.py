@@ -1,0 +1,1 @@
+"""Tests of the documentation: commands are run, examples rated, references held to the code."""
