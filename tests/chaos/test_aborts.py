@@ -1,6 +1,6 @@
 """Transactions that do not commit: what they decided is decided again, once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 
@@ -18,11 +18,12 @@ HOME = partition_of("acme", PARTITIONS)
 
 
 @pytest.fixture
-def deployment(kafka_bootstrap: str, topic_prefix: str) -> Deployment:
+def deployment(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Deployment]:
     deployment = Deployment(kafka_bootstrap, topic_prefix)
     deployment.publish_tariff(flat("1"))
     deployment.open_accounts("plan", ["acme"])
-    return deployment
+    yield deployment
+    deployment.close()
 
 
 class FailingAfterFlush(KafkaTransactions):

@@ -25,11 +25,12 @@ def _nothing_stays() -> Iterator[None]:
 
 
 @pytest.fixture
-def deployment(kafka_bootstrap: str, topic_prefix: str) -> Deployment:
+def deployment(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Deployment]:
     deployment = Deployment(kafka_bootstrap, topic_prefix)
     deployment.publish_tariff(flat("1", per=3))
     deployment.open_accounts("plan", ACCOUNTS)
-    return deployment
+    yield deployment
+    deployment.close()
 
 
 def stream_of(events: int, chance: random.Random) -> list[Fields]:

@@ -79,6 +79,10 @@ class Deployment:
         self.log = KafkaLog(self.settings)
         self._counts = LiveCounts(self.log)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self.log.close()
+
     def publish_tariff(self, *versions: TariffVersion) -> None:
         """Publish tariff versions, in order."""
         with KafkaPublisher(self.settings) as publisher:
@@ -138,6 +142,7 @@ class Deployment:
         finally:
             worker._inputs.close()  # noqa: SLF001
             worker._transactions.close()  # noqa: SLF001
+            worker._log.close()  # type: ignore[attr-defined]  # noqa: SLF001 - Kafka's
 
     def work_until(self, worker: Worker, consumed: int) -> Counts:
         """Let a worker take turns until the journal has decided so many usage events."""
@@ -159,6 +164,7 @@ class Deployment:
         finally:
             projector._inputs.close()  # noqa: SLF001
             projector._transactions.close()  # noqa: SLF001
+            projector._log.close()  # type: ignore[attr-defined]  # noqa: SLF001 - Kafka's
 
     def project_all(self) -> None:
         """Run a projector until it has projected every charge of the journal."""

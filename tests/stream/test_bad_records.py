@@ -6,6 +6,7 @@ rejected with its reason, its position and the digest of its bytes; the good one
 
 import json
 import uuid
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
@@ -108,7 +109,7 @@ BAD_RECORDS = {
 
 
 @pytest.fixture(scope="module")
-def poisoned(kafka_bootstrap: str) -> Deployment:
+def poisoned(kafka_bootstrap: str) -> Iterator[Deployment]:
     """A deployment whose usage topic holds every bad record, each followed by a good event."""
     deployment = Deployment(kafka_bootstrap, f"test-{uuid.uuid4().hex[:12]}.")
     deployment.publish_tariff(flat("1"))
@@ -118,7 +119,8 @@ def poisoned(kafka_bootstrap: str) -> Deployment:
         values += [value, encode_usage(usage(f"good-{number}"))]
     deployment.send_raw("usage", HOME, values)
     deployment.rate_all(len(values))
-    return deployment
+    yield deployment
+    deployment.close()
 
 
 def test_every_consumed_record_has_exactly_one_outcome(poisoned: Deployment) -> None:
@@ -149,11 +151,12 @@ def test_rejections_are_projected_as_they_stand_in_the_journal(poisoned: Deploym
 
 
 @pytest.fixture
-def deployment(kafka_bootstrap: str, topic_prefix: str) -> Deployment:
+def deployment(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Deployment]:
     deployment = Deployment(kafka_bootstrap, topic_prefix)
     deployment.publish_tariff(flat("1"))
     deployment.open_accounts("plan", ["acme"])
-    return deployment
+    yield deployment
+    deployment.close()
 
 
 def test_a_bad_event_in_a_batch_does_not_take_its_neighbours_along(deployment: Deployment) -> None:

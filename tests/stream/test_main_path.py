@@ -1,6 +1,7 @@
 """The main path on a real Kafka: usage in, charges out, balances rebuilt by replay."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -61,8 +62,10 @@ def priced(run: dict[str, Any]) -> Priced:
 
 
 @pytest.fixture
-def deployment(kafka_bootstrap: str, topic_prefix: str) -> Deployment:
-    return Deployment(kafka_bootstrap, topic_prefix)
+def deployment(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Deployment]:
+    deployment = Deployment(kafka_bootstrap, topic_prefix)
+    yield deployment
+    deployment.close()
 
 
 @pytest.mark.parametrize(
