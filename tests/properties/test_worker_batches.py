@@ -1,0 +1,241 @@
+"""How a stream is cut, and which transactions fail on the way, never shows in what is charged.
+
+The real worker runs over the cluster in memory, which keeps the contract that Kafka keeps
+(tests/ports). Inputs come in phases; within one, polls, commits, restarts, failures and hand-overs
+fall anywhere.
+"""
+
+from collections.abc import Sequence
+
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from engine.adapters.avro.journal import decode_record
+from engine.adapters.memory import MemoryCluster
+from engine.rating.charge import Charge, Rejection
+from engine.rating.journal import Counts
+from tests.properties.memory_deployment import (
+    ABORTED,
+    FAILURES,
+    TOPICS,
+    MemoryWorker,
+    Outcome,
+    append_phase,
+    outcomes,
+    work,
+)
+from tests.properties.streams import Input, Use, streams
+
+PHASES = st.tuples(streams(), st.sets(st.integers(4, 30), max_size=3)).map(
+    lambda drawn: [
+        drawn[0][begin:end]
+        for begin, end in zip(
+            [0, *sorted(drawn[1])], [*sorted(drawn[1]), len(drawn[0])], strict=True
+        )
+    ]
+)
+"""A stream in up to four phases; each is appended once the one before is journaled."""
+
+BATCH_SIZES = st.lists(st.integers(1, 6), max_size=6)
+POLLS = st.lists(st.integers(1, 7), min_size=1, max_size=8)
+SMALL_COMMITS = st.sampled_from([1, 300, 1_000, 4 * 1024 * 1024])
+SOME_FAILURES = st.lists(st.sampled_from([None, *FAILURES]), max_size=12)
+
+
+def in_one_go(phases: Sequence[Sequence[Input]], batch_sizes: Sequence[int]) -> list[Outcome]:
+    """Return what the phases come to without cut or failure."""
+    cluster = MemoryCluster(TOPICS)
+    worker = MemoryWorker(cluster)
+    for phase in phases:
+        append_phase(cluster, phase, batch_sizes)
+        work(cluster, worker.turn)
+    return outcomes(cluster)
+
+
+class Turns:
+    """Turns with poll sizes that repeat."""
+
+    def __init__(self, worker: MemoryWorker, polls: Sequence[int]) -> None:
+        self.worker = worker
+        self._polls = polls
+        self._taken = 0
+
+    def __call__(self) -> None:
+        self.worker.turn(self._polls[self._taken % len(self._polls)])
+        self._taken += 1
+
+
+def expect_exactly_once(phases: Sequence[Sequence[Input]], found: Sequence[Outcome]) -> None:
+    """Check counts and charges against what was sent, without asking the ledger."""
+    uses = [entry for phase in phases for entry in phase if isinstance(entry, Use)]
+    total = Counts()
+    for one in found:
+        assert one.counts.conserved
+        total = total.plus(one.counts)
+    records = [decode_record(data) for one in found for data in one.records]
+    charged = [(r.account_id, r.event_id) for r in records if isinstance(r, Charge)]
+    rejected = [r for r in records if isinstance(r, Rejection)]
+    priced = {(use.account_id, use.event_id) for use in uses if any(q for _, q in use.quantities)}
+    assert sorted(charged) == sorted(priced)
+    assert total.consumed == len(uses)
+    assert total.charges == len(charged)
+    assert total.rejections == len(rejected)
+    assert total.duplicates == len(uses) - len(charged) - len(rejected)
+
+
+@given(PHASES, BATCH_SIZES, POLLS, SMALL_COMMITS)
+def test_any_cut_into_polls_and_commits_gives_the_same_charges_byte_for_byte(
+    phases: list[list[Input]], batch_sizes: list[int], polls: list[int], commit_bytes: int
+) -> None:
+    cluster = MemoryCluster(TOPICS)
+    turn = Turns(MemoryWorker(cluster, max_commit_bytes=commit_bytes), polls)
+    for phase in phases:
+        append_phase(cluster, phase, batch_sizes)
+        work(cluster, turn)
+    found = outcomes(cluster)
+    assert found == in_one_go(phases, batch_sizes)
+    expect_exactly_once(phases, found)
+
+
+@given(PHASES, BATCH_SIZES, POLLS, st.integers(1, 5))
+def test_a_worker_that_starts_again_after_any_turn_goes_on_as_if_it_had_not(
+    phases: list[list[Input]], batch_sizes: list[int], polls: list[int], life: int
+) -> None:
+    cluster = MemoryCluster(TOPICS)
+    turn, taken = Turns(MemoryWorker(cluster), polls), 0
+
+    def turn_or_start_again() -> None:
+        nonlocal taken
+        taken += 1
+        if taken % (life + 2) == 0:
+            turn.worker = MemoryWorker(cluster)
+        turn()
+
+    for phase in phases:
+        append_phase(cluster, phase, batch_sizes)
+        work(cluster, turn_or_start_again)
+    assert outcomes(cluster) == in_one_go(phases, batch_sizes)
+
+
+@given(PHASES, BATCH_SIZES, POLLS, SMALL_COMMITS, SOME_FAILURES)
+def test_commits_that_fail_in_any_way_change_nothing_in_what_is_charged(
+    phases: list[list[Input]],
+    batch_sizes: list[int],
+    polls: list[int],
+    commit_bytes: int,
+    failures: list[str | None],
+) -> None:
+    cluster = MemoryCluster(TOPICS)
+    worker = MemoryWorker(cluster, failures=failures, max_commit_bytes=commit_bytes)
+    turn = Turns(worker, polls)
+    for phase in phases:
+        append_phase(cluster, phase, batch_sizes)
+        work(cluster, turn)
+    event(f"failed commits: {worker.transactions.failed}")
+    found = outcomes(cluster)
+    assert found == in_one_go(phases, batch_sizes)
+    expect_exactly_once(phases, found)
+
+
+@given(PHASES, POLLS)
+def test_events_of_an_aborted_transaction_are_charged_on_retry_and_are_no_duplicates(
+    phases: list[list[Input]], polls: list[int]
+) -> None:
+    cluster = MemoryCluster(TOPICS)
+    turn = Turns(MemoryWorker(cluster, failures=[ABORTED] * 5), polls)
+    for phase in phases:
+        append_phase(cluster, phase, ())
+        work(cluster, turn)
+    found = outcomes(cluster)
+    assert found == in_one_go(phases, ())
+    expect_exactly_once(phases, found)
+
+
+@given(
+    PHASES,
+    POLLS,
+    st.lists(st.tuples(st.booleans(), st.sampled_from(["turn", "close", "fail"])), max_size=40),
+)
+def test_partitions_that_move_between_two_workers_are_charged_once(
+    phases: list[list[Input]], polls: list[int], script: list[tuple[bool, str]]
+) -> None:
+    cluster = MemoryCluster(TOPICS)
+    slots = ("worker-1", "worker-2")
+    workers = {slot: Turns(MemoryWorker(cluster, slot), polls) for slot in slots}
+    steps = iter(script)
+
+    def step() -> None:
+        is_second, action = next(steps, (False, "turn"))
+        slot = slots[is_second]
+        if action == "close":
+            workers[slot].worker.inputs.close()
+        if action != "turn":
+            failures = [ABORTED] if action == "fail" else []
+            workers[slot] = Turns(MemoryWorker(cluster, slot, failures), polls)
+        workers[slot]()
+        if next(steps, None) is None:
+            for turns in workers.values():
+                turns()
+
+    for phase in phases:
+        append_phase(cluster, phase, ())
+        work(cluster, step)
+    found = outcomes(cluster)
+    assert found == in_one_go(phases, ())
+    expect_exactly_once(phases, found)
+
+
+@given(PHASES, POLLS, st.sets(st.integers(1, 12), max_size=4))
+def test_a_worker_that_is_overtaken_between_deciding_and_committing_commits_nothing(
+    phases: list[list[Input]], polls: list[int], overtaken_at: set[int]
+) -> None:
+    """A zombie: while it holds a decided batch, another worker joins, folds, works and leaves."""
+    cluster = MemoryCluster(TOPICS)
+    zombie = MemoryWorker(cluster)
+    turn, commits = Turns(zombie, polls), 0
+
+    def be_overtaken() -> None:
+        nonlocal commits
+        commits += 1
+        if commits in overtaken_at:
+            other = MemoryWorker(cluster, "worker-0")
+            for _ in range(3):
+                other.turn()
+            other.inputs.close()
+
+    zombie.transactions.before_commit = be_overtaken
+    for phase in phases:
+        append_phase(cluster, phase, ())
+        work(cluster, turn)
+    found = outcomes(cluster)
+    assert found == in_one_go(phases, ())
+    expect_exactly_once(phases, found)
+
+
+@given(PHASES, POLLS, st.sets(st.integers(1, 12), max_size=4))
+def test_the_place_of_its_record_stops_a_zombie_that_nothing_else_stops(
+    phases: list[list[Input]], polls: list[int], overtaken_at: set[int]
+) -> None:
+    """Optimistic append: the same zombie, whose membership is taken as if it were of now."""
+    cluster = MemoryCluster(TOPICS)
+    zombie = MemoryWorker(cluster)
+    turn, commits = Turns(zombie, polls), 0
+    group = cluster.group("workers")
+
+    def be_overtaken() -> None:
+        nonlocal commits
+        commits += 1
+        if commits in overtaken_at:
+            members, generation = dict(group.members), group.generation
+            other = MemoryWorker(cluster, "worker-0")
+            for _ in range(3):
+                other.turn()
+            group.members, group.generation = members, generation
+
+    zombie.transactions.before_commit = be_overtaken
+    for phase in phases:
+        append_phase(cluster, phase, ())
+        work(cluster, turn)
+    found = outcomes(cluster)
+    assert found == in_one_go(phases, ())
+    expect_exactly_once(phases, found)
