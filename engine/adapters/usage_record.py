@@ -10,15 +10,26 @@ from engine.rating.errors import Refusal
 MAX_RECORD_BYTES = 1024 * 1024
 """Of a usage or command record, uncompressed; as `max.message.bytes` of its topic."""
 
+MAX_RECORD_EVENTS = 1_000
+"""Of a batch. What is decided of one record goes into one commit, and charges of many lines are
+far larger than the events they price: the bound keeps that commit below Kafka's 16 MiB."""
+
 
 def read_usage_record(record: LogRecord) -> Sequence[Fields | Refusal] | Refusal:
     """Return the fields of each event in the record, in order, or why it can not be read."""
     refusal = refuse_size(record)
     if refusal:
         return refusal
+    found: Sequence[Fields | Refusal] | Refusal
     if is_cloudevents(record.value, record.headers):
-        return decode_cloudevents(record.value, record.headers)
-    return decode_usage(record.value)
+        found = decode_cloudevents(record.value, record.headers)
+    else:
+        found = decode_usage(record.value)
+    if not isinstance(found, Refusal) and len(found) > MAX_RECORD_EVENTS:
+        return Refusal(
+            "too_many_events", f"events: got {len(found)}, expected {MAX_RECORD_EVENTS} at most"
+        )
+    return found
 
 
 def refuse_size(record: LogRecord) -> Refusal | None:

@@ -20,7 +20,10 @@ from engine.rating.usage import Origin, Position
 from engine.stream.intake import CheckedUsage, Intake, Refused
 
 KEPT_ORIGINAL_BYTES = 16 * 1024
-"""How much of a rejected record is kept in the journal; the whole stays in its topic."""
+"""How much of a rejected event is kept in the journal; the whole stays in its topic."""
+
+KEPT_RECORD_BYTES = 1024 * 1024
+"""How much is kept of all the rejected events of one record together."""
 
 
 class SealedCommit(NamedTuple):
@@ -38,6 +41,7 @@ class PartitionProcessor:
         self.state = state
         self._journal_end = journal_end
         self._intake = intake
+        self._kept_bytes = KEPT_ORIGINAL_BYTES
         self._start_commit()
 
     def _start_commit(self) -> None:
@@ -78,7 +82,7 @@ class PartitionProcessor:
         outcome: AccountEvent | Rejection
         if isinstance(command, Refused):
             self._commands_rejected += 1
-            outcome = _rejection(command, origin)
+            outcome = _rejection(command, origin, KEPT_ORIGINAL_BYTES)
         else:
             outcome = self.state.ledger.command(command, origin)
         self._add(outcome)
@@ -92,7 +96,9 @@ class PartitionProcessor:
                 f"{record.topic}[{record.partition}]: offset {record.offset} was taken in before"
             )
         outcomes = []
-        for index, event in enumerate(self._intake.read_usage(record)):
+        events = self._intake.read_usage(record)
+        self._kept_bytes = min(KEPT_ORIGINAL_BYTES, KEPT_RECORD_BYTES // len(events))
+        for index, event in enumerate(events):
             position = Position(record.topic, record.partition, record.offset, index)
             outcomes.append(self._decide(event, Origin(position, record.appended_at)))
         self._consumed += len(outcomes)
@@ -113,7 +119,7 @@ class PartitionProcessor:
         return outcome
 
     def _reject(self, refused: Refused, origin: Origin) -> Rejection:
-        rejection = _rejection(refused, origin)
+        rejection = _rejection(refused, origin, self._kept_bytes)
         self._rejections += 1
         self._add(rejection)
         return rejection
@@ -158,7 +164,7 @@ class PartitionProcessor:
         self._start_commit()
 
 
-def _rejection(refused: Refused, origin: Origin) -> Rejection:
+def _rejection(refused: Refused, origin: Origin, kept_bytes: int) -> Rejection:
     original = refused.original
     return Rejection(
         origin.position,
@@ -169,5 +175,5 @@ def _rejection(refused: Refused, origin: Origin) -> Rejection:
         refused.event_id,
         sha256(original).digest(),
         len(original),
-        original[:KEPT_ORIGINAL_BYTES],
+        original[:kept_bytes],
     )
