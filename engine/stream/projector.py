@@ -11,7 +11,7 @@ import structlog
 
 from engine.adapters.avro.journal import commit_digest, decode_commit, encode_record
 from engine.adapters.avro.views import encode_alert, encode_balance
-from engine.ports import CommitFailed, Inputs, RecordLog, TopicPartition, Transactions, Write
+from engine.ports import Batch, CommitFailed, Inputs, RecordLog, TopicPartition, Transactions, Write
 from engine.rating.alert import SuspenseAlerts
 from engine.rating.balance import balance_of
 from engine.rating.charge import Charge, Rejection
@@ -21,6 +21,9 @@ from engine.rating.tariff_book import TariffBook
 
 OUTPUT_TOPICS = ("charges", "balances", "alerts", "rejections")
 _POLL_MS = 100
+_MAX_WRITES = 5_000
+"""Of one transaction: a poll after a long absence may bring a million charges, and a transaction
+that outlives its timeout is aborted, again and again."""
 _log = structlog.get_logger()
 
 
@@ -98,19 +101,26 @@ class Projector:
             self._assigned = assigned
             self._recover_all()
             return 0
-        if not batch.records:
-            return 0
-        writes, offsets = [], {}
-        for record in batch.records:
-            writes += self._projections[record.partition].project(record.value)
-            offsets[TopicPartition("journal", record.partition)] = record.offset + 1
         try:
-            self._transactions.commit(writes, offsets, batch.membership)
+            self._project(batch)
         except CommitFailed as error:
             _log.warning("commit_failed", reason=str(error))
             self._recover_all()
             return 0
         return len(batch.records)
+
+    def _project(self, batch: Batch) -> None:
+        """Project a batch in transactions that stay far below their timeout."""
+        writes: list[Write] = []
+        offsets: dict[TopicPartition, int] = {}
+        for record in batch.records:
+            writes += self._projections[record.partition].project(record.value)
+            offsets[TopicPartition("journal", record.partition)] = record.offset + 1
+            if len(writes) >= _MAX_WRITES:
+                self._transactions.commit(writes, offsets, batch.membership)
+                writes, offsets = [], {}
+        if offsets:
+            self._transactions.commit(writes, offsets, batch.membership)
 
     def _recover_all(self) -> None:
         """Fold every assigned partition up to where its outputs were committed (CommitFailed)."""
