@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from engine.rating.errors import TollbookError
+from engine.rating.journal import NO_DIGEST
+from engine.rating.ledger import Identities
 
 
 class LogRecord(NamedTuple):
@@ -62,6 +64,10 @@ class CommitFailed(TollbookError):
 
 class LogStalled(TollbookError):
     """The end of a log did not become readable in time: a transaction hangs before it."""
+
+
+class LogUnavailable(TollbookError):
+    """The broker can not be reached now. Nothing is wrong with what was read so far."""
 
 
 class RecordLog(Protocol):
@@ -118,6 +124,63 @@ class Transactions(Protocol):
 
     def close(self) -> None:
         """Release the slot."""
+
+
+class Stamp(NamedTuple):
+    """How far a cache has taken a journal partition in: the last commit, its digest, its offset.
+
+    A cache whose stamp does not name a commit that stands in the journal is not used.
+    """
+
+    commit: int = 0
+    digest: bytes = NO_DIGEST
+    offset: int = -1
+
+
+class IdentityIndex(Identities, Protocol):
+    """The identities of one partition, for ever: a cache in bounded memory, with a stamp.
+
+    What was added since the last `write` is seen by `get` but lives in memory only: an aborted
+    commit must leave no trace (written early, its retry would be lost as a duplicate).
+    """
+
+    @property
+    def stamp(self) -> Stamp:
+        """How far the index went when it was last written."""
+
+    @property
+    def unwritten(self) -> int:
+        """How many identities were added since."""
+
+    @property
+    def size(self) -> int:
+        """About how many identities are written."""
+
+    def write(self, stamp: Stamp) -> None:
+        """Keep what was added, and the stamp, both or neither, also through a power cut."""
+
+    def clear(self) -> None:
+        """Forget everything: the stamp is Stamp() again."""
+
+    def close(self) -> None:
+        """Let go of it; what was not written is gone."""
+
+
+class IdentityIndexes(Protocol):
+    """Where the identity index of each partition is kept."""
+
+    def open(self, partition: int) -> IdentityIndex:
+        """Open the index of a partition, for this process alone."""
+
+
+class Snapshots(Protocol):
+    """Where snapshots of partitions are kept: bytes, of which the store knows only the stamp."""
+
+    def save(self, partition: int, stamp: Stamp, data: bytes) -> None:
+        """Keep a snapshot, whole or not at all. OSError if there is no room; older ones stand."""
+
+    def stored(self, partition: int) -> Iterator[tuple[Stamp, bytes]]:
+        """Yield what is kept of a partition and is whole, the latest commit first."""
 
 
 def next_append(offset: int) -> int:

@@ -24,6 +24,10 @@ DUPLICATE = "duplicate"
 class Identities(Protocol):
     """Digest by identity of every usage event that was ever accepted, without a time window."""
 
+    @property
+    def commit(self) -> int:
+        """The number of the last commit whose identities were in here from the start; 0: none."""
+
     def get(self, identity: str) -> bytes | None:
         """Return the digest that occupies an identity, or None."""
 
@@ -33,6 +37,8 @@ class Identities(Protocol):
 
 class MemoryIdentities(dict[str, bytes]):
     """Identities in memory."""
+
+    commit = 0
 
     def add(self, identity: str, digest: bytes) -> None:
         """Occupy an identity."""
