@@ -21,6 +21,8 @@ BROKER_SETTINGS: Mapping[str, str] = {
     "replica.fetch.max.bytes": str(SIXTEEN_MEGABYTES),
     # A mistyped topic name is to be an error, not an empty topic with the wrong settings.
     "auto.create.topics.enable": "false",
+    # A projector that was away must find its position again, or it would publish twice.
+    "offsets.retention.minutes": "525600",
     # Nothing is pruned before the archive holds it.
     "log.retention.ms": "-1",
     "log.retention.bytes": "-1",

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from engine.adapters.broker import BrokerError, LocalBroker
+from engine.adapters.client_log import route_client_log
 from engine.adapters.kafka.log import KafkaLog
 from engine.entrypoints.cli.broker import default_folder
 from engine.rating.errors import InvalidDocument
@@ -159,6 +160,7 @@ def configure_logging() -> None:
         ],
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
+    route_client_log()
 
 
 def not_found(message: str) -> typer.Exit:
