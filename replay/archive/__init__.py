@@ -11,3 +11,9 @@ only replaced by one with the same records; the columns of a row follow from its
 It is not a database: it has one writer, no updates, and nothing in it is the only copy of a decision
 that was not first committed to Kafka.
 """
+
+from replay.archive.folder import Archive, Identity
+from replay.archive.log import ArchiveLog, CombinedLog
+from replay.archive.views import sql
+
+__all__ = ["Archive", "ArchiveLog", "CombinedLog", "Identity", "sql"]

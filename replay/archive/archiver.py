@@ -13,16 +13,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from engine.ports import LogRecord, LogStalled, RecordLog, TopicPartition
+import structlog
+
+from engine.ports import LogRecord, LogStalled, LogUnavailable, RecordLog, TopicPartition
 from replay.archive.chain import chained
 from replay.archive.errors import ForeignArchive
 from replay.archive.folder import Archive
 from replay.archive.layout import partition_folder
 from replay.archive.log import ArchiveLog
-from replay.archive.manifest import Manifest, Segment, save_manifest
+from replay.archive.manifest import Segment, save_manifest
 from replay.archive.segments import SegmentWriter, groups_of
 
 _POLL_SECONDS = 0.5
+_log = structlog.get_logger()
 
 
 class Limits(NamedTuple):
@@ -66,24 +69,26 @@ class Archiver:
         stalls = [self.archive_to(partition, end) for partition, end in ends.items()]
         return [stall for stall in stalls if stall is not None]
 
-    def follow(self, stop: threading.Event, between: Callable[[Archived], None]) -> None:
-        """Archive what is due, again and again, until `stop`; `between` runs after each segment."""
-        report = self._report
-
-        def tell(archived: Archived) -> None:
-            report(archived)
-            between(archived)
-
-        self._report = tell
+    def follow(self, stop: threading.Event) -> None:
+        """Archive what is due, again and again, until `stop`. A broker that is away is waited for."""
         while not stop.is_set():
-            ends = self._log.ends(self._archive.names())
-            for partition, end in ends.items():
-                if stop.is_set():
-                    return
-                if self._is_due(partition, end, time.monotonic()):
-                    self.archive_to(partition, end)
-                    self._waiting_since.pop(partition, None)
+            try:
+                self.archive_due(stop)
+            except LogUnavailable as error:
+                _log.warning("log_unavailable", reason=str(error))
             stop.wait(_POLL_SECONDS)
+
+    def archive_due(self, stop: threading.Event) -> None:
+        """Archive the partitions of which enough stands there, or some for long enough."""
+        ends = self._log.ends(self._archive.names())
+        for partition, end in ends.items():
+            if stop.is_set():
+                return
+            if self._is_due(partition, end, time.monotonic()):
+                stall = self.archive_to(partition, end)
+                self._waiting_since.pop(partition, None)
+                if stall is not None:
+                    _log.warning("archive_waits_for_transaction", reason=str(stall))
 
     def _is_due(self, partition: TopicPartition, end: int, now: float) -> bool:
         """Whether enough records stand there, or some have waited long enough."""
@@ -95,19 +100,19 @@ class Archiver:
 
     def archive_to(self, partition: TopicPartition, end: int) -> LogStalled | None:
         """Archive a partition up to an offset in segments; return the stall that came before it."""
-        manifest = self._archive.manifest(partition)
-        if end < manifest.next_offset:
+        start = self._archive.manifest(partition).next_offset
+        if end < start:
             raise ForeignArchive(
                 f"{self._archive.path}: {partition.topic}[{partition.partition}] is archived up to "
-                f"{manifest.next_offset}, but the log ends at {end}: it is not the log that was "
-                "archived"
+                f"{start}, but the log ends at {end}: it is not the log that was archived"
             )
-        source = _Source(self._records(partition, manifest.next_offset, end), end)
+        source = _Source(self._records(partition, start, end), end)
         while not source.is_exhausted:
-            segment = self._write(partition, manifest.next_offset, source)
+            segment = self._write(partition, start, source)
             if segment is None:
                 break
-            manifest = self._name(manifest, segment)
+            self._name(partition, segment)
+            start = segment.next_offset
         return source.stall
 
     def _records(self, partition: TopicPartition, start: int, end: int) -> Iterable[LogRecord]:
@@ -135,19 +140,18 @@ class Archiver:
     ) -> Segment | None:
         """Write one segment; None if no record is left."""
         writer = None
-        for table, records, _ in groups_of(partition.topic, source.take(self._limits)):
+        for table in groups_of(partition.topic, source.take(self._limits)):
             if writer is None:
                 folder = partition_folder(self._archive.path, partition)
                 writer = SegmentWriter(folder, partition, first_offset)
-            writer.add(table, records)
+            writer.add(table)
         return writer.finish(source.position) if writer else None
 
-    def _name(self, manifest: Manifest, segment: Segment) -> Manifest:
+    def _name(self, partition: TopicPartition, segment: Segment) -> None:
         """Name a segment in the manifest: from here on it counts."""
-        manifest = manifest.with_segment(segment)
-        save_manifest(self._archive.path, manifest)
-        self._report(Archived(manifest.partition, segment))
-        return manifest
+        manifest = self._archive.manifest(partition)
+        save_manifest(self._archive.path, manifest.with_segment(segment))
+        self._report(Archived(partition, segment))
 
 
 class _Source:

@@ -29,18 +29,18 @@ _UNREPEATED = ("value", "key", "digest", "previous", "original", "charge_id", "e
 """Columns whose values do not come again: a dictionary of them would only be in the way."""
 
 
-def groups_of(topic: str, records: Iterable[LogRecord]) -> Iterator[tuple[Any, int, int]]:
-    """Yield (rows as a table, records, last offset) in groups of bounded size."""
+def groups_of(topic: str, records: Iterable[LogRecord]) -> Iterator[Any]:
+    """Yield the rows of records as Arrow tables of bounded size."""
     held: list[LogRecord] = []
     size = 0
     for record in records:
         held.append(record)
         size += len(record.value)
         if size >= _GROUP_BYTES or len(held) >= _GROUP_ROWS:
-            yield arrow_table(topic, held), len(held), held[-1].offset
+            yield arrow_table(topic, held)
             held, size = [], 0
     if held:
-        yield arrow_table(topic, held), len(held), held[-1].offset
+        yield arrow_table(topic, held)
 
 
 class SegmentWriter:
@@ -64,11 +64,11 @@ class SegmentWriter:
             version="2.6",
         )
 
-    def add(self, table: Any, records: int) -> None:
+    def add(self, table: Any) -> None:
         """Append a group of rows."""
         self._writer.write_table(table, row_group_size=max(1, len(table)))
         self._rows += len(table)
-        self._records += records
+        self._records += len(table) - table.column("value").null_count
 
     def finish(self, next_offset: int) -> Segment:
         """Close the file, force it to disk and give it its name."""

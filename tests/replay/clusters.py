@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from engine.adapters.avro.account import encode_command
+from engine.adapters.avro.journal import commit_digest, encode_commit
 from engine.adapters.avro.tariff import encode_tariff
 from engine.adapters.avro.usage import encode_usage, encode_usage_batch
 from engine.adapters.avro.wire import encode
@@ -13,6 +14,7 @@ from engine.adapters.memory import MemoryCluster, MemoryInputs, MemoryLog, Memor
 from engine.adapters.tariff_log import TARIFFS
 from engine.ports import LogRecord, TopicPartition, Write
 from engine.rating.command import AccountCommand
+from engine.rating.journal import NO_DIGEST, Counts, JournalCommit, NextOffset
 from replay.archive.archiver import Archiver, Limits
 from replay.archive.folder import Archive, Identity
 from replay.archive.layout import TOPICS
@@ -30,6 +32,14 @@ def new_cluster() -> MemoryCluster:
     """Return a cluster with the topics of a deployment, all empty."""
     topics = {**dict.fromkeys(TOPICS, IDENTITY.partitions), "tariffs": 1}
     return MemoryCluster(topics)
+
+
+def filled(records: int) -> MemoryCluster:
+    """Return a cluster with so many records in the first partition of usage."""
+    cluster = new_cluster()
+    for number in range(records):
+        cluster.append(USAGE, b"%d" % number)
+    return cluster
 
 
 class Journaling:
@@ -73,6 +83,16 @@ def append_stream(cluster: MemoryCluster, stream: Sequence[Input], cuts: set[int
         journaling.commit(data)
         if number % 3 == 1:
             journaling.abort(b"an aborted commit")
+
+
+def journal_of(cluster: MemoryCluster, commits: int, *positions: NextOffset) -> None:
+    """Append commits without records that follow each other; all have these positions."""
+    journaling, previous = Journaling(cluster), NO_DIGEST
+    where = positions or (NextOffset("usage", 6),)
+    for number in range(1, commits + 1):
+        data = encode_commit(JournalCommit(0, number, previous, where, 0, Counts(), ()), [])
+        previous = commit_digest(data)
+        journaling.commit(data)
 
 
 def fields_of(use: Use) -> Any:

@@ -1,19 +1,18 @@
 """Writing an archive: killed anywhere, by one process at a time, of one deployment only."""
 
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.adapters.memory import MemoryCluster, MemoryLog
+from engine.adapters.memory import MemoryLog
 from engine.ports import TopicPartition
 from engine.rating.errors import BrokenChain
-from replay.archive import archiver, manifest, segments
+from replay.archive import manifest
 from replay.archive.archiver import Archived, Archiver, Limits
 from replay.archive.errors import ArchiveBusy, ArchiveError, BrokenArchive, ForeignArchive
 from replay.archive.folder import Archive, Identity
@@ -27,38 +26,14 @@ from tests.replay.clusters import (
     Journaling,
     append_stream,
     archived,
+    filled,
     new_cluster,
     read_all,
 )
+from tests.replay.deaths import Killed, steps_until_killed
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
-def steps_until_killed(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    """Have the process die at a step that touches the disk: fsync, rename, unlink, write."""
-    left = [steps]
-
-    def dying(real: Callable[..., object]) -> Callable[..., object]:
-        def step(*given: object, **named: object) -> object:
-            if left[0] == 0:
-                raise Killed
-            left[0] -= 1
-            return real(*given, **named)
-
-        return step
-
-    for owner, name in (
-        (os, "fsync"),
-        (Path, "replace"),
-        (Path, "unlink"),
-        (segments.SegmentWriter, "add"),
-        (archiver, "save_manifest"),
-    ):
-        monkeypatch.setattr(owner, name, dying(getattr(owner, name)))
-
-
+@settings(max_examples=15)  # each writes and forces tens of files to disk
 @given(
     stream=streams(),
     kills=st.lists(st.integers(0, 60), max_size=6),
@@ -100,13 +75,6 @@ def test_a_half_written_segment_does_not_count_and_is_written_again(
     assert read_all(ArchiveLog(archive), [USAGE]) == read_all(MemoryLog(cluster), [USAGE])
 
 
-def filled(records: int) -> MemoryCluster:
-    cluster = new_cluster()
-    for number in range(records):
-        cluster.append(USAGE, b"%d" % number)
-    return cluster
-
-
 def test_a_second_archiver_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
     archive = archived(filled(1), tmp_path)
     with archive.writing(), pytest.raises(ArchiveBusy, match="another process writes"):
@@ -129,6 +97,7 @@ def test_a_log_that_ends_before_its_archive_is_refused(tmp_path: Path) -> None:
         archived(filled(4), tmp_path)
 
 
+@settings(max_examples=5)  # the streams only have to differ
 @given(stream=streams())
 def test_a_journal_that_does_not_continue_the_archived_one_is_refused(stream: list[object]) -> None:
     first, other = run(stream, {2, 5}).journal, run(stream, {1, 3, 4}).journal  # two deployments
