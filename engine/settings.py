@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from engine.rating.errors import InvalidDocument
 
+RECONNECT_MS = 1_000
+"""The longest pause between attempts to reach a broker. The client's own, 30 s, keeps a worker away
+for half a minute after the broker is back."""
 DEFAULT_PREFIX = "tollbook."
 DEFAULT_ATTRIBUTES = ("environment", "feature", "project", "team")
 
@@ -27,6 +30,7 @@ class KafkaSettings(NamedTuple):
         return {
             "bootstrap_servers": self.bootstrap,
             "metrics_enabled": False,
+            "reconnect_backoff_max_ms": RECONNECT_MS,
             **dict(self.options),
         }
 

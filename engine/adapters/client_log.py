@@ -36,14 +36,16 @@ class ClientLog(logging.Handler):
         if len(self._told_at) >= _MOST_REMEMBERED:
             self._told_at.clear()
         self._told_at[key] = now
-        tell = _log.error if record.levelno >= logging.ERROR else _log.warning
         try:
-            tell(
-                "kafka_client",
-                logger=record.name,
-                message=record.getMessage(),
-                suppressed=self._suppressed.pop(key, 0),
-            )
+            fields = {
+                "logger": record.name,
+                "message": record.getMessage(),
+                "suppressed": self._suppressed.pop(key, 0),
+            }
+            if record.levelno >= logging.ERROR:
+                _log.error("kafka_client", **fields)
+            else:
+                _log.warning("kafka_client", **fields)
         except Exception:  # noqa: BLE001 - a message that cannot be formatted stops no worker
             self.handleError(record)
 

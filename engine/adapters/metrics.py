@@ -50,7 +50,7 @@ class FewValues:
 
 
 class ProcessTelemetry(Telemetry):
-    """What a worker and a projector have in common: transactions, recovery, health."""
+    """What a worker and a projector have in common: transactions, what waits, recovery, health."""
 
     def __init__(self, role: str, slot: str) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # and of no use to Prometheus
@@ -88,6 +88,9 @@ class ProcessTelemetry(Telemetry):
             "tollbook_recovery_folded_commits",
             "Commits folded in a partition's latest recovery.",
             "partition",
+        )
+        self._lag = self._gauge(
+            "tollbook_lag_records", "Records that wait to be taken in.", "topic", "partition"
         )
         self._snapshot_failures = self._counter(
             "tollbook_snapshot_failures_total", "Snapshots and indexes that were not written."
@@ -139,6 +142,10 @@ class ProcessTelemetry(Telemetry):
         self._recovery.labels(str(partition)).set(seconds)
         self._folded.labels(str(partition)).set(folded)
 
+    def lag(self, topic: str, partition: int, records: int) -> None:
+        """Note what waits."""
+        self._lag.labels(topic, str(partition)).set(records)
+
     def snapshot_failed(self, partition: int) -> None:  # noqa: ARG002 - the log names it
         """Count a snapshot or index that could not be written."""
         self._snapshot_failures.inc()
@@ -179,9 +186,6 @@ class WorkerTelemetry(ProcessTelemetry):
             "tollbook_journal_commit",
             "Number of the latest journal commit that this process wrote to a partition.",
             "partition",
-        )
-        self._lag = self._gauge(
-            "tollbook_lag_records", "Records that wait to be taken in.", "topic", "partition"
         )
         self._identities = self._gauge(
             "tollbook_identities", "Identities in a partition's index, about.", "partition"
@@ -228,10 +232,6 @@ class WorkerTelemetry(ProcessTelemetry):
         """Note a batch's time."""
         self._batch.observe(seconds)
 
-    def lag(self, topic: str, partition: int, records: int) -> None:
-        """Note what waits."""
-        self._lag.labels(topic, str(partition)).set(records)
-
     def identities(self, partition: int, size: int) -> None:
         """Note the size of an index."""
         self._identities.labels(str(partition)).set(size)
@@ -244,7 +244,7 @@ class WorkerTelemetry(ProcessTelemetry):
 
 
 class ProjectorTelemetry(ProcessTelemetry):
-    """What a projector tells; its lag is its group's, which every Kafka tool shows."""
+    """What a projector tells: it decides nothing, so what every process tells is all."""
 
     def __init__(self, slot: str) -> None:
         super().__init__("projector", slot)
