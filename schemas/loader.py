@@ -21,6 +21,7 @@ NAMES = (
     "tariff_version",
     "account_command",
     "journal_commit",
+    "partition_snapshot",
     "charge_event",
     "account_event",
     "balance",
