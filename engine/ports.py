@@ -70,6 +70,10 @@ class LogUnavailable(TollbookError):
     """The broker can not be reached now. Nothing is wrong with what was read so far."""
 
 
+class LogPruned(TollbookError):
+    """What was asked for is not in the log any more: the archive has it."""
+
+
 class RecordLog(Protocol):
     """Reading topics without a group: journals to recover, commands, tariffs."""
 
@@ -79,7 +83,8 @@ class RecordLog(Protocol):
     def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[LogRecord]:
         """Yield the committed records from `start` until the position reaches `end`.
 
-        Waits for open transactions before `end`. LogStalled if that takes too long.
+        Waits for open transactions before `end`. LogStalled if that takes too long, LogPruned if
+        records from `start` on were deleted, LogUnavailable if the broker is away.
         """
 
 
@@ -119,8 +124,12 @@ class Transactions(Protocol):
         CommitFailed if nothing was committed or if that is unknown.
         """
 
-    def fence(self) -> None:
-        """End any transaction that an earlier holder of this slot left open."""
+    def fence(self, partitions: Sequence[TopicPartition] = ()) -> None:
+        """End any transaction that an earlier holder of this slot left open.
+
+        And any that another slot has open in these partitions, which are ours now. LogUnavailable
+        or CommitFailed if the broker is away.
+        """
 
     def close(self) -> None:
         """Release the slot."""

@@ -39,7 +39,8 @@ class WorkerSettings(NamedTuple):
     """How a worker works.
 
     `slot` names it in the group and as transactional.id, stable over restarts; `max_events` and
-    `max_commit_bytes` bound a micro-batch.
+    `max_commit_bytes` bound a micro-batch; `snapshot_seconds`: the least time between snapshots;
+    `source_keys`: the file with the keys of sources that sign.
     """
 
     slot: str = "worker-1"
@@ -47,6 +48,8 @@ class WorkerSettings(NamedTuple):
     max_commit_bytes: int = 4 * 1024 * 1024
     allowed_attributes: frozenset[str] = frozenset(DEFAULT_ATTRIBUTES)
     commit_timeout_seconds: float = 30.0
+    snapshot_seconds: float = 60.0
+    source_keys: Path | None = None
 
 
 _SECURITY = (
@@ -75,12 +78,32 @@ def kafka_settings(
 
 
 def worker_settings(environment: Mapping[str, str] = os.environ) -> WorkerSettings:
-    """Return the worker's settings of TOLLBOOK_SLOT and TOLLBOOK_ATTRIBUTES."""
+    """Return the worker's settings of the TOLLBOOK_... variables (docs/reference/settings.md)."""
     names = environment.get("TOLLBOOK_ATTRIBUTES", ",".join(DEFAULT_ATTRIBUTES))
     allowed = frozenset(name.strip() for name in names.split(",") if name.strip())
+    keys = environment.get("TOLLBOOK_SOURCE_KEYS", "")
     return WorkerSettings(
-        slot=environment.get("TOLLBOOK_SLOT", "worker-1"), allowed_attributes=allowed
+        slot=environment.get("TOLLBOOK_SLOT", "worker-1"),
+        allowed_attributes=allowed,
+        snapshot_seconds=_seconds(environment, "TOLLBOOK_SNAPSHOT_SECONDS", 60.0),
+        source_keys=Path(keys) if keys else None,
     )
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name, "")
+    try:
+        seconds = float(text) if text else default
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise InvalidDocument(name, text, "a number of seconds above zero")
+    return seconds
+
+
+def state_folder(cluster: str, prefix: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder for the caches of one deployment on one cluster."""
+    return home(environment) / "state" / cluster / (prefix.strip(".") or "unprefixed")
 
 
 def home(environment: Mapping[str, str] = os.environ) -> Path:

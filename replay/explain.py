@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from engine.adapters.avro.charge import encode_charge
 from engine.adapters.avro.journal import commit_digest, decode_commit
+from engine.adapters.forwarded import as_received
 from engine.adapters.tariff_log import TariffLog
 from engine.adapters.usage_record import read_usage_record
 from engine.ports import RecordLog, TopicPartition
@@ -50,11 +51,14 @@ class Explanation(NamedTuple):
 
 
 class _Located(NamedTuple):
+    """A charge, the account just before it, and the tariffs offset that its commit knew."""
+
     charge: Charge
     account: Account
     partition: int
     commit: int
     journal_offset: int
+    tariffs_offset: int
 
 
 def explain_charge(
@@ -65,12 +69,12 @@ def explain_charge(
     progress: Callable[[int], None] = lambda _: None,
 ) -> Explanation | None:
     """Return the evidence for a charge; None if no journal partition holds it."""
-    tariffs = TariffLog(log)
-    tariffs.read_all()
     for journal in journal_partitions(partitions):
-        located = _locate(log, journal, charge_id, tariffs.book, progress)
+        located = _locate(log, journal, charge_id, progress)
         if located is not None:
-            return _explain(log, located, tariffs.book, allowed_attributes)
+            tariffs = TariffLog(log)
+            tariffs.read_to(located.tariffs_offset)
+            return _explain(log, located, tariffs, allowed_attributes)
     return None
 
 
@@ -78,11 +82,10 @@ def _locate(
     log: RecordLog,
     journal: TopicPartition,
     charge_id: str,
-    book: TariffBook,
     progress: Callable[[int], None],
 ) -> _Located | None:
     """Fold one partition up to the record before the charge."""
-    state = PartitionState(journal.partition, book, MemoryIdentities())
+    state = PartitionState(journal.partition, TariffBook(), MemoryIdentities())
     for record in log.read(journal, 0, log.ends([journal])[journal]):
         commit = decode_commit(record.value)
         if not any(isinstance(r, Charge) and r.charge_id == charge_id for r in commit.records):
@@ -94,17 +97,24 @@ def _locate(
         for entry in commit.records:
             if isinstance(entry, Charge) and entry.charge_id == charge_id:
                 account = state.ledger.account(entry.account_id)
-                return _Located(entry, account, journal.partition, commit.commit, record.offset)
+                return _Located(
+                    entry,
+                    account,
+                    journal.partition,
+                    commit.commit,
+                    record.offset,
+                    commit.tariffs_offset,
+                )
             if not isinstance(entry, Rejection):
                 state.ledger.apply(entry)
     return None
 
 
 def _explain(
-    log: RecordLog, located: _Located, book: TariffBook, allowed_attributes: frozenset[str]
+    log: RecordLog, located: _Located, tariffs: TariffLog, allowed_attributes: frozenset[str]
 ) -> Explanation:
     charge = located.charge
-    known = charge.tariff and book.get(charge.tariff.tariff_id, charge.tariff.version)
+    known = charge.tariff and tariffs.book.get(charge.tariff.tariff_id, charge.tariff.version)
     version = known.version if known else None
     findings = [
         Finding(
@@ -124,7 +134,7 @@ def _explain(
                 f"the usage event at {_position(charge)} has the digest {event.digest.hex()}",
             )
         )
-        findings.append(_rate_again(located, event, book))
+        findings.append(_rate_again(located, event, tariffs))
     return Explanation(
         charge,
         located.partition,
@@ -151,7 +161,8 @@ def _usage_event(
     place = charge.position
     topic = TopicPartition(place.topic, place.partition)
     for record in log.read(topic, place.offset, place.offset + 1):
-        found = read_usage_record(record)
+        received = as_received(record)
+        found = received if isinstance(received, Refusal) else read_usage_record(received)
         fields = found if isinstance(found, Refusal) else found[place.index]
         event = fields if isinstance(fields, Refusal) else check_usage(fields, allowed_attributes)
         if isinstance(event, UsageEvent):
@@ -165,10 +176,13 @@ def _position(charge: Charge) -> str:
     return f"{place.topic}[{place.partition}] offset {place.offset} index {place.index}"
 
 
-def _rate_again(located: _Located, event: UsageEvent, book: TariffBook) -> Finding:
+def _rate_again(located: _Located, event: UsageEvent, tariffs: TariffLog) -> Finding:
     charge = located.charge
+    terms = tariffs.authority.admit(event, charge.received_at)
+    if isinstance(terms, Refusal):
+        return Finding(False, f"by what was known then, it is refused: {terms.explanation}")
     origin = Origin(charge.position, charge.received_at)
-    again = rate_usage(located.account, charge.charge_id, event, origin, book)
+    again = rate_usage(located.account, charge.charge_id, event, origin, tariffs.book, terms)
     if isinstance(again, Charge) and encode_charge(again) == encode_charge(charge):
         return Finding(True, "rated again, the charge is the same to the byte")
     if isinstance(again, Refusal):

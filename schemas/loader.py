@@ -18,7 +18,10 @@ _SINGLE_OBJECT_MARKER = b"\xc3\x01"
 NAMES = (
     "usage_event",
     "usage_batch",
+    "forwarded_usage",
     "tariff_version",
+    "source_registration",
+    "rules_revision",
     "account_command",
     "journal_commit",
     "partition_snapshot",

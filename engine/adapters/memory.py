@@ -152,6 +152,12 @@ class MemoryCluster:
         self._epochs[slot] = self._epochs.get(slot, -1) + 1
         return self._epochs[slot]
 
+    def end_open(self, partitions: Sequence[TopicPartition]) -> None:
+        """Take every slot whose open transaction wrote to one of these partitions."""
+        for slot, transaction in list(self._open.items()):
+            if transaction.partitions.keys() & set(partitions):
+                self.take_slot(slot)
+
     def write(self, slot: str, epoch: int, write: Write) -> int:
         """Append a record in a slot's transaction, which begins with it; return its offset."""
         self._refuse_fenced(slot, epoch)
@@ -301,9 +307,10 @@ class MemoryTransactions:
         self._slot = slot
         self._epoch: int | None = None
 
-    def fence(self) -> None:
-        """Take the slot, unless this holder has it already."""
+    def fence(self, partitions: Sequence[TopicPartition] = ()) -> None:
+        """Take the slot, unless this holder has it already, and end what others hold open."""
         self._hold()
+        self._cluster.end_open(partitions)
 
     def _hold(self) -> int:
         if self._epoch is None:

@@ -1,17 +1,23 @@
 """The tariffs topic as a book that grows, in the order of offsets.
 
-A record that is not a sound version (unreadable, digest wrong, or it may not follow the versions
-before it) is skipped with an error in the log, by every reader alike, because the rule that
-refuses it looks only at the topic itself.
+It holds tariff versions, source registrations and rules revisions. A record that is not sound
+(unreadable, digest wrong, or it may not follow those before it) is skipped with an error in the
+log, by every reader alike, because the rule that refuses it looks only at the topic itself. A
+rules revision that this code does not have stops every reader: what follows it would be rated
+by rules nobody here knows.
 """
 
 from typing import NamedTuple
 
 import structlog
 
+from engine.adapters.avro.authority import registration_of
 from engine.adapters.avro.tariff import decode_tariff
+from engine.adapters.avro.wire import decode
 from engine.ports import LogRecord, RecordLog, TopicPartition
-from engine.rating.errors import TollbookError
+from engine.rating.authority import Authority
+from engine.rating.errors import Refusal, TollbookError
+from engine.rating.rules import check_revision
 from engine.rating.tariff_book import KnownVersion, TariffBook
 
 TARIFFS = TopicPartition("tariffs", 0)
@@ -26,16 +32,17 @@ class PublishedVersion(NamedTuple):
 
 
 class TariffLog:
-    """Reads the tariffs topic into `book`; `versions` are in the order of their offsets."""
+    """Reads the tariffs topic into `book` and `authority`; `versions` in the order of offsets."""
 
     def __init__(self, log: RecordLog) -> None:
         self.book = TariffBook()
+        self.authority = Authority()
         self.versions: list[PublishedVersion] = []
         self.next_offset = 0
         self._log = log
 
     def read_to(self, end: int) -> None:
-        """Read on up to an offset."""
+        """Read on up to an offset. InvalidDocument at a rules revision that is not known here."""
         for record in self._log.read(TARIFFS, self.next_offset, end):
             self._take(record)
         self.next_offset = max(self.next_offset, end)
@@ -45,11 +52,21 @@ class TariffLog:
         self.read_to(self._log.ends([TARIFFS])[TARIFFS])
 
     def _take(self, record: LogRecord) -> None:
-        try:
-            version = decode_tariff(record.value, f"tariffs offset {record.offset}")
-            known = self.book.add(version, record.offset)
-        except TollbookError as error:
-            _log.error("tariff_version_skipped", offset=record.offset, reason=str(error))
-            return
-        if known is not None:
-            self.versions.append(PublishedVersion(known, record.appended_at))
+        decoded = decode(record.value)
+        place = f"tariffs offset {record.offset}"
+        if isinstance(decoded, Refusal):
+            _log.error("tariffs_record_skipped", offset=record.offset, reason=decoded.explanation)
+        elif decoded.name == "source_registration":
+            self.authority.register(registration_of(decoded.fields))
+        elif decoded.name == "rules_revision":
+            check_revision(decoded.fields["revision"], place)
+            self.authority.rules = max(self.authority.rules, decoded.fields["revision"])
+        else:
+            try:
+                version = decode_tariff(record.value, place)
+                known = self.book.add(version, record.offset)
+            except TollbookError as error:
+                _log.error("tariffs_record_skipped", offset=record.offset, reason=str(error))
+                return
+            if known is not None:
+                self.versions.append(PublishedVersion(known, record.appended_at))

@@ -4,6 +4,7 @@ Usage in suspense raises one alert per account, month, reason and thing that lac
 of the same in that month is counted on the balance and not alerted again.
 """
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -24,10 +25,10 @@ class Alert(NamedTuple):
 
 
 class SuspenseAlerts:
-    """Remembers which suspense was alerted already."""
+    """Remembers which suspense was alerted already, by alert id."""
 
-    def __init__(self) -> None:
-        self._raised: set[str] = set()
+    def __init__(self, raised: Iterable[str] = ()) -> None:
+        self.raised = set(raised)
 
     def of(self, charge: Charge) -> list[Alert]:
         """Return the alerts that this charge raises, in the order of its lines."""
@@ -39,9 +40,9 @@ class SuspenseAlerts:
             thing = (*dimensions, line.kind) if line.reason == "no_price" else ("usage",)
             cause = "\0".join((charge.account_id, charge.service_period, line.reason, *thing))
             alert_id = sha256(cause.encode()).hexdigest()[:32]
-            if alert_id in self._raised:
+            if alert_id in self.raised:
                 continue
-            self._raised.add(alert_id)
+            self.raised.add(alert_id)
             explanation = (
                 f"{'/'.join(thing)} of account {charge.account_id} is in suspense: {line.reason}"
             )

@@ -14,9 +14,6 @@ from engine.rating.period import FrozenZone
 from engine.rating.price import Slice
 from engine.rating.usage import Position
 
-RULES_REVISION = 1
-"""Revision of the rating rules. Behaviour changes only by a new revision, never by a deployment."""
-
 RATED = "rated"
 SUSPENSE = "suspense"
 

@@ -6,6 +6,7 @@ commit before, so a missing, doubled or foreign commit is refused by every reade
 `PartitionState` is the fold: the state of a partition after any commit.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.rating.charge import AccountEvent, Charge, Record, Rejection
@@ -65,6 +66,10 @@ class JournalCommit(NamedTuple):
     records: tuple[Record, ...]
 
 
+def _nobody(_index: int, _record: Record) -> None:
+    """Watch nothing."""
+
+
 class PartitionState:
     """Everything that is known of a partition after its latest commit."""
 
@@ -77,10 +82,16 @@ class PartitionState:
         self.counts = Counts()
         self.ledger = Ledger(book, identities)
 
-    def fold(self, commit: JournalCommit, digest: bytes) -> None:
+    def fold(
+        self,
+        commit: JournalCommit,
+        digest: bytes,
+        witness: Callable[[int, Record], None] = _nobody,
+    ) -> None:
         """Take the next commit in. `digest` is the SHA-256 of its record.
 
-        Raises BrokenChain if it does not follow, BrokenInvariant if it contradicts itself.
+        `witness` is shown each record, by its index, while the state is as it was just before it.
+        Raises BrokenChain if the commit does not follow, BrokenInvariant if it contradicts itself.
         """
         if commit.partition != self.partition:
             raise BrokenChain(
@@ -94,7 +105,8 @@ class PartitionState:
             )
         self._check_counts(commit)
         self._check_progress(commit)
-        for record in commit.records:
+        for index, record in enumerate(commit.records):
+            witness(index, record)
             if not isinstance(record, Rejection):
                 self.ledger.apply(record)
         self.advance(commit, digest)
@@ -119,7 +131,9 @@ class PartitionState:
     def _check_progress(self, commit: JournalCommit) -> None:
         """Refuse a second charge of a usage event, and positions that go back."""
         charged = [record.charge_id for record in commit.records if isinstance(record, Charge)]
-        if len(set(charged)) != len(charged) or any(map(self.ledger.is_occupied, charged)):
+        is_news = commit.commit > self.ledger.identities.commit
+        again = is_news and any(map(self.ledger.is_occupied, charged))
+        if again or len(set(charged)) != len(charged):
             raise BrokenInvariant(f"{_place(commit)}: a usage event is charged twice")
         positions = {entry.topic: entry.offset for entry in commit.positions}
         if (

@@ -14,6 +14,7 @@ from engine.rating.command import AccountCommand
 from engine.rating.errors import Refusal
 from engine.rating.lifecycle import decide_command, decide_version
 from engine.rating.rate import rate_usage
+from engine.rating.rules import ANY_TIME, Terms
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 from engine.rating.usage import Origin, UsageEvent, identity_key
@@ -45,18 +46,43 @@ class MemoryIdentities(dict[str, bytes]):
         self[identity] = digest
 
 
+class NoIdentities:
+    """For readers that fold what others have checked, and take no usage in: it holds nothing."""
+
+    commit = 2**63
+    """Whatever commit comes: its identities were checked where it was decided."""
+
+    def get(self, identity: str) -> bytes | None:  # noqa: ARG002 - the protocol's
+        """Return None: nobody asks."""
+        return None
+
+    def add(self, identity: str, digest: bytes) -> None:
+        """Forget it."""
+
+
 class Ledger:
     """All accounts of one partition."""
 
     def __init__(self, book: TariffBook, identities: Identities) -> None:
         self.accounts: dict[str, Account] = {}
         self._book = book
-        self._identities = identities
+        self.identities = identities
 
-    def charge(self, event: UsageEvent, origin: Origin) -> Charge | Refusal | str:
-        """Decide one usage event: a Charge, a Refusal, or DUPLICATE (semantics section 1)."""
+    def charge(
+        self, event: UsageEvent, origin: Origin, terms: Terms = ANY_TIME
+    ) -> Charge | Refusal | str:
+        """Decide one usage event and take the charge in: a Charge, a Refusal, or DUPLICATE."""
+        charge = self.decide(event, origin, terms)
+        if isinstance(charge, Charge):
+            self.apply(charge)
+        return charge
+
+    def decide(
+        self, event: UsageEvent, origin: Origin, terms: Terms = ANY_TIME
+    ) -> Charge | Refusal | str:
+        """Decide one usage event and change nothing (semantics section 1)."""
         identity = identity_key(event.account_id, event.source, event.event_id)
-        digest = self._identities.get(identity)
+        digest = self.identities.get(identity)
         if digest is not None:
             if digest == event.digest:
                 return DUPLICATE
@@ -68,12 +94,10 @@ class Ledger:
         if event.action != "record":
             return Refusal(
                 "action_not_supported",
-                f"action: got {event.action!r}, expected record (rules revision 1)",
+                f"action: got {event.action!r}, expected record (rules revision {terms.rules})",
             )
-        charge = rate_usage(self.account(event.account_id), identity, event, origin, self._book)
-        if isinstance(charge, Charge):
-            self.apply(charge)
-        return charge
+        account = self.account(event.account_id)
+        return rate_usage(account, identity, event, origin, self._book, terms)
 
     def command(self, command: AccountCommand, origin: Origin) -> AccountEvent:
         """Decide one account command: the account event that says what it did."""
@@ -111,12 +135,12 @@ class Ledger:
     def apply(self, record: Charge | AccountEvent) -> None:
         """Fold one journal record in; the only way that state changes."""
         if isinstance(record, Charge):
-            self._identities.add(record.charge_id, record.digest)
+            self.identities.add(record.charge_id, record.digest)
         self.account(record.account_id).apply(record)
 
     def is_occupied(self, identity: str) -> bool:
         """Whether an accepted usage event has this identity."""
-        return self._identities.get(identity) is not None
+        return self.identities.get(identity) is not None
 
     def account(self, account_id: str) -> Account:
         """Return an account; one that is not known yet starts empty and not open."""

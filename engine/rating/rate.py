@@ -15,7 +15,6 @@ from functools import lru_cache
 from engine.rating.account import Account, VersionQuantity
 from engine.rating.charge import (
     RATED,
-    RULES_REVISION,
     SUSPENSE,
     Charge,
     Line,
@@ -26,16 +25,23 @@ from engine.rating.errors import BrokenInvariant, Refusal
 from engine.rating.money import LIMIT_PICO
 from engine.rating.period import billing_month, period_label
 from engine.rating.price import GraduatedPrice
+from engine.rating.rules import ANY_TIME, Terms
 from engine.rating.tariff import Component, KindPrice
 from engine.rating.tariff_book import KnownVersion, TariffBook
 from engine.rating.usage import MONEY_KINDS, Origin, UsageEvent
 
 
 def rate_usage(
-    account: Account, charge_id: str, event: UsageEvent, origin: Origin, book: TariffBook
+    account: Account,
+    charge_id: str,
+    event: UsageEvent,
+    origin: Origin,
+    book: TariffBook,
+    terms: Terms = ANY_TIME,
 ) -> Charge | Refusal:
     """Return the charge for a usage event; a Refusal only if an amount leaves DECIMAL(38,12)."""
-    known = _version_in_force(account, event.occurred_at, book)
+    late_by = origin.received_at - event.occurred_at
+    known = _version_in_force(account, event.occurred_at, late_by, terms, book)
     if isinstance(known, str):
         lines = [_suspended(kind, quantity, known) for kind, quantity in event.quantities]
         tariff = None
@@ -68,7 +74,7 @@ def rate_usage(
         event.service_tier,
         event.region,
         tariff,
-        RULES_REVISION,
+        terms.rules,
         account.currency,
         tuple(lines),
         (),
@@ -82,8 +88,12 @@ def rate_usage(
     )
 
 
-def _version_in_force(account: Account, at: int, book: TariffBook) -> KnownVersion | str:
+def _version_in_force(
+    account: Account, at: int, late_by: int, terms: Terms, book: TariffBook
+) -> KnownVersion | str:
     """Return the version that rates usage at an instant, or the reason for suspense."""
+    if terms.lateness is not None and late_by > terms.lateness:
+        return "too_late"
     if not account.is_open:
         return "account_not_open"
     tariff_id = account.assigned_tariff(at)

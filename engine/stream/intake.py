@@ -1,7 +1,9 @@
 """Intake: the bytes of one record become checked usage events, or the reason why not.
 
 A usage batch gives one result per event, so a bad event never takes its neighbours along; a record
-that can not be read at all gives one result for itself.
+that can not be read at all gives one result for itself. An event is *admitted* if its source is
+registered for what it reports, and *misrouted* if its account lives on another partition: then it
+is passed on, once.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,10 +12,14 @@ from typing import NamedTuple
 from engine.adapters.avro.account import command_of
 from engine.adapters.avro.usage import Fields, encode_usage
 from engine.adapters.avro.wire import Decoded, decode
+from engine.adapters.forwarded import FORWARDED, as_received
+from engine.adapters.signing import Signatures
 from engine.adapters.usage_record import read_usage_record, refuse_size
 from engine.ports import LogRecord
+from engine.rating.authority import Authority
 from engine.rating.command import AccountCommand
 from engine.rating.errors import Refusal
+from engine.rating.rules import Terms
 from engine.rating.usage import MAX_TEXT, UsageEvent, check_usage
 
 
@@ -27,10 +33,19 @@ class Refused(NamedTuple):
     original: bytes
 
 
+class Misrouted(NamedTuple):
+    """An event whose account lives on another partition, `home`."""
+
+    account_id: str
+    fields: Fields
+    home: int
+
+
 class CheckedUsage(NamedTuple):
     """A checked usage event, and how to get at its own bytes should rating refuse it."""
 
     usage: UsageEvent
+    terms: Terms
     fields: Fields
     record: LogRecord
     alone: bool
@@ -42,48 +57,75 @@ class CheckedUsage(NamedTuple):
         return Refused(refusal, usage.account_id, usage.source, usage.event_id, original)
 
 
+class TakenIn(NamedTuple):
+    """What one usage record holds: one result per event, in order, at least one.
+
+    `received_at`: when the broker appended it first, in us UTC.
+    """
+
+    received_at: int
+    events: Sequence[CheckedUsage | Misrouted | Refused]
+
+
 class Intake:
     """Reads usage records of one deployment.
 
     `home_partition` gives the partition of an account; `allowed_attributes` the attribute names
-    that usage may carry.
+    that usage may carry; `signatures` knows the keys of sources that sign.
     """
 
     def __init__(
-        self, home_partition: Callable[[str], int], allowed_attributes: frozenset[str]
+        self,
+        home_partition: Callable[[str], int],
+        allowed_attributes: frozenset[str],
+        signatures: Signatures,
     ) -> None:
         self._home_partition = home_partition
         self._allowed_attributes = allowed_attributes
+        self._signatures = signatures
 
-    def read_usage(self, record: LogRecord) -> Sequence[CheckedUsage | Refused]:
-        """Return one result per event of the record, in order; at least one."""
-        found = read_usage_record(record)
+    def read_usage(self, record: LogRecord, authority: Authority) -> TakenIn:
+        """Read a record of `usage` or `usage-forwarded`."""
+        received = as_received(record)
+        if isinstance(received, Refusal):
+            return TakenIn(record.appended_at, [Refused(received, "", "", "", record.value)])
+        found = read_usage_record(received)
         if isinstance(found, Refusal):
-            return [Refused(found, "", "", "", record.value)]
+            return TakenIn(received.appended_at, [Refused(found, "", "", "", received.value)])
         alone = len(found) == 1
-        return [self._check(fields, record, alone) for fields in found]
+        events = [self._check(fields, received, authority, alone) for fields in found]
+        return TakenIn(received.appended_at, events)
 
     def _check(
-        self, fields: Fields | Refusal, record: LogRecord, alone: bool
-    ) -> CheckedUsage | Refused:
+        self, fields: Fields | Refusal, record: LogRecord, authority: Authority, alone: bool
+    ) -> CheckedUsage | Misrouted | Refused:
         if isinstance(fields, Refusal):
             return Refused(fields, "", "", "", record.value)
         event = check_usage(fields, self._allowed_attributes)
         if isinstance(event, Refusal):
             return _refused(event, fields, record.value if alone else encode_usage(fields))
-        checked = CheckedUsage(event, fields, record, alone)
-        misrouted = self._misrouted(event.account_id, record.partition)
-        return checked.refused(misrouted) if misrouted else checked
+        terms = authority.admit(event, record.appended_at)
+        if isinstance(terms, Refusal):
+            return _refused(terms, fields, record.value if alone else encode_usage(fields))
+        checked = CheckedUsage(event, terms, fields, record, alone)
+        unsigned = self._unsigned(event, record, authority)
+        if unsigned is not None:
+            return checked.refused(unsigned)
+        home = self._home_partition(event.account_id)
+        if home == record.partition:
+            return checked
+        if record.topic == FORWARDED:
+            return checked.refused(_misrouted(event.account_id, record.partition, home))
+        return Misrouted(event.account_id, fields, home)
 
-    def _misrouted(self, account_id: str, partition: int) -> Refusal | None:
-        home = self._home_partition(account_id)
-        if home == partition:
+    def _unsigned(
+        self, event: UsageEvent, record: LogRecord, authority: Authority
+    ) -> Refusal | None:
+        """Check the signature where it was first received; a worker forwards only what was."""
+        registration = authority.of(event.source)
+        if registration is None or record.topic == FORWARDED:
             return None
-        return Refusal(
-            "misrouted",
-            f"partition: got {partition}, expected {home} for account {account_id!r} "
-            "(murmur2 of the record key account_id)",
-        )
+        return self._signatures.check(registration, record)
 
     def read_command(self, record: LogRecord) -> AccountCommand | Refused:
         """Return the account command in a record of the `accounts` topic."""
@@ -96,14 +138,22 @@ class Intake:
             )
             return Refused(refusal, "", "", "", record.value)
         command = command_of(decoded.fields)
+        home = self._home_partition(command.account_id)
         if not command.account_id or not command.command_id:
             refusal = Refusal("missing_field", "account_id, command_id: expected both to be given")
+        elif home != record.partition:
+            refusal = _misrouted(command.account_id, record.partition, home)
         else:
-            misrouted = self._misrouted(command.account_id, record.partition)
-            if misrouted is None:
-                return command
-            refusal = misrouted
+            return command
         return Refused(refusal, command.account_id, "", command.command_id, record.value)
+
+
+def _misrouted(account_id: str, partition: int, home: int) -> Refusal:
+    return Refusal(
+        "misrouted",
+        f"partition: got {partition}, expected {home} for account {account_id!r} "
+        "(murmur2 of the record key account_id)",
+    )
 
 
 def _refused(refusal: Refusal, fields: Fields, original: bytes) -> Refused:

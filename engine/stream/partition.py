@@ -11,13 +11,16 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from engine.adapters.avro.journal import commit_digest, encode_commit, encode_record
+from engine.adapters.forwarded import FORWARDED, encode_forwarded
 from engine.adapters.tariff_log import TariffLog
-from engine.ports import LogRecord, next_append
+from engine.ports import LogRecord, Stamp, Write, next_append
+from engine.rating.authority import Authority
 from engine.rating.charge import AccountEvent, Charge, Record, Rejection
 from engine.rating.errors import BrokenInvariant, Refusal
-from engine.rating.journal import Counts, JournalCommit, NextOffset, PartitionState
+from engine.rating.journal import Counts, JournalCommit, NextOffset
 from engine.rating.usage import Origin, Position
-from engine.stream.intake import CheckedUsage, Intake, Refused
+from engine.stream.intake import CheckedUsage, Intake, Misrouted, Refused
+from engine.stream.recovery import Recovered
 
 KEPT_ORIGINAL_BYTES = 16 * 1024
 """How much of a rejected event is kept in the journal; the whole stays in its topic."""
@@ -27,30 +30,46 @@ KEPT_RECORD_BYTES = 1024 * 1024
 
 
 class SealedCommit(NamedTuple):
-    """A commit ready to be appended: the record, its bytes, and where it must land."""
+    """A commit ready to be appended: the record, its bytes, and where it must land.
+
+    `forwards`: misrouted usage to pass on in the same transaction; `news`: the counts of this
+    commit alone.
+    """
 
     commit: JournalCommit
     data: bytes
     expected_offset: int
+    forwards: tuple[Write, ...]
+    news: Counts
 
 
 class PartitionProcessor:
-    """Decides one partition's inputs. `journal_end`: where the next commit record must land."""
+    """Decides one partition's inputs.
 
-    def __init__(self, state: PartitionState, journal_end: int, intake: Intake) -> None:
-        self.state = state
-        self._journal_end = journal_end
+    `last` names the last commit, `journal_end` is where the next one must land.
+    """
+
+    def __init__(self, recovered: Recovered, intake: Intake) -> None:
+        self.state = recovered.state
+        self.last = recovered.last
+        self.journal_end = recovered.journal_end
         self._intake = intake
         self._kept_bytes = KEPT_ORIGINAL_BYTES
         self._start_commit()
 
     def _start_commit(self) -> None:
         self._records: list[bytes] = []
+        self._forwards: list[Write] = []
         self._positions = dict(self.state.positions)
         self._tariffs_offset = self.state.tariffs_offset
         self._charges = self._duplicates = self._rejections = 0
         self._consumed = self._commands = self._commands_rejected = 0
         self.size_bytes = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something was taken in that is not committed: the state is ahead of `last`."""
+        return self._positions != self.state.positions or bool(self._records)
 
     @property
     def next_command(self) -> int:
@@ -89,26 +108,35 @@ class PartitionProcessor:
         self._positions["accounts"] = record.offset + 1
         return outcome
 
-    def usage(self, record: LogRecord) -> list[Charge | Rejection | str]:
-        """Decide each event of a usage record: Charge, Rejection or DUPLICATE, in order."""
+    def usage(
+        self, record: LogRecord, authority: Authority
+    ) -> list[Charge | Rejection | Write | str]:
+        """Decide each event of a usage record, in order.
+
+        Each is a Charge, a Rejection, DUPLICATE, or a Write that passes it on.
+        """
         if record.offset < self._positions.get(record.topic, 0):
             raise BrokenInvariant(
                 f"{record.topic}[{record.partition}]: offset {record.offset} was taken in before"
             )
         outcomes = []
-        events = self._intake.read_usage(record)
+        received_at, events = self._intake.read_usage(record, authority)
         self._kept_bytes = min(KEPT_ORIGINAL_BYTES, KEPT_RECORD_BYTES // len(events))
         for index, event in enumerate(events):
             position = Position(record.topic, record.partition, record.offset, index)
-            outcomes.append(self._decide(event, Origin(position, record.appended_at)))
+            outcomes.append(self._decide(event, Origin(position, received_at)))
         self._consumed += len(outcomes)
         self._positions[record.topic] = record.offset + 1
         return outcomes
 
-    def _decide(self, event: CheckedUsage | Refused, origin: Origin) -> Charge | Rejection | str:
+    def _decide(
+        self, event: CheckedUsage | Misrouted | Refused, origin: Origin
+    ) -> Charge | Rejection | Write | str:
         if isinstance(event, Refused):
             return self._reject(event, origin)
-        outcome = self.state.ledger.charge(event.usage, origin)
+        if isinstance(event, Misrouted):
+            return self._forward(event, origin)
+        outcome = self.state.ledger.charge(event.usage, origin, event.terms)
         if isinstance(outcome, Charge):
             self._charges += 1
             self._add(outcome)
@@ -124,6 +152,13 @@ class PartitionProcessor:
         self._add(rejection)
         return rejection
 
+    def _forward(self, event: Misrouted, origin: Origin) -> Write:
+        data = encode_forwarded(origin, event.fields)
+        write = Write(FORWARDED, event.home, event.account_id.encode(), data)
+        self._forwards.append(write)
+        self.size_bytes += len(data)
+        return write
+
     def _add(self, record: Record) -> None:
         data = encode_record(record)
         self._records.append(data)
@@ -136,15 +171,14 @@ class PartitionProcessor:
         nothing_new = self._positions == state.positions
         if nothing_new and not self._records and self._tariffs_offset == state.tariffs_offset:
             return None
-        counts = state.counts.plus(
-            Counts(
-                consumed=self._consumed,
-                charges=self._charges,
-                duplicates=self._duplicates,
-                rejections=self._rejections,
-                commands=self._commands,
-                commands_rejected=self._commands_rejected,
-            )
+        news = Counts(
+            consumed=self._consumed,
+            charges=self._charges,
+            duplicates=self._duplicates,
+            rejections=self._rejections,
+            forwarded=len(self._forwards),
+            commands=self._commands,
+            commands_rejected=self._commands_rejected,
         )
         commit = JournalCommit(
             state.partition,
@@ -152,15 +186,18 @@ class PartitionProcessor:
             state.digest,
             positions,
             self._tariffs_offset,
-            counts,
+            state.counts.plus(news),
             (),
         )
-        return SealedCommit(commit, encode_commit(commit, self._records), self._journal_end)
+        data = encode_commit(commit, self._records)
+        return SealedCommit(commit, data, self.journal_end, tuple(self._forwards), news)
 
     def committed(self, sealed: SealedCommit) -> None:
         """Go on after the sealed commit was committed."""
-        self.state.advance(sealed.commit, commit_digest(sealed.data))
-        self._journal_end = next_append(sealed.expected_offset)
+        digest = commit_digest(sealed.data)
+        self.state.advance(sealed.commit, digest)
+        self.last = Stamp(sealed.commit.commit, digest, sealed.expected_offset)
+        self.journal_end = next_append(sealed.expected_offset)
         self._start_commit()
 
 

@@ -6,18 +6,37 @@ committed in one transaction, so each of these topics can be deleted and rebuilt
 """
 
 import threading
+import time
+from collections.abc import Callable
 
 import structlog
 
 from engine.adapters.avro.journal import commit_digest, decode_commit, encode_record
+from engine.adapters.avro.snapshot import encode_snapshot
 from engine.adapters.avro.views import encode_alert, encode_balance
-from engine.ports import Batch, CommitFailed, Inputs, RecordLog, TopicPartition, Transactions, Write
+from engine.ports import (
+    Batch,
+    CommitFailed,
+    Inputs,
+    LogRecord,
+    LogStalled,
+    LogUnavailable,
+    RecordLog,
+    Snapshots,
+    Stamp,
+    TopicPartition,
+    Transactions,
+    Write,
+)
 from engine.rating.alert import SuspenseAlerts
 from engine.rating.balance import balance_of
 from engine.rating.charge import Charge, Rejection
-from engine.rating.journal import JournalCommit, PartitionState
-from engine.rating.ledger import MemoryIdentities
+from engine.rating.journal import JournalCommit
+from engine.rating.ledger import NoIdentities
 from engine.rating.tariff_book import TariffBook
+from engine.stream.recovery import FromSnapshot, from_snapshot
+from engine.stream.turns import take_turns
+from engine.telemetry import Telemetry
 
 OUTPUT_TOPICS = ("charges", "balances", "alerts", "rejections")
 _POLL_MS = 100
@@ -28,16 +47,22 @@ _log = structlog.get_logger()
 
 
 class Projection:
-    """What one journal partition projects to. Folding needs no tariffs."""
+    """What one journal partition projects to. Folding needs neither tariffs nor identities."""
 
-    def __init__(self, partition: int) -> None:
-        self.state = PartitionState(partition, TariffBook(), MemoryIdentities())
-        self._alerts = SuspenseAlerts()
+    def __init__(self, found: FromSnapshot) -> None:
+        self.state, self.stamp, raised = found
+        self.snapshot = found.stamp
+        self._alerts = SuspenseAlerts(raised)
 
-    def project(self, data: bytes) -> list[Write]:
+    def snapshot_bytes(self) -> bytes:
+        """Return a snapshot: the state, and which alerts were raised."""
+        return encode_snapshot(self.state, sorted(self._alerts.raised))
+
+    def project(self, record: LogRecord) -> list[Write]:
         """Fold one commit record in and return what it projects to, in journal order."""
-        commit = decode_commit(data)
-        self.state.fold(commit, commit_digest(data))
+        commit, digest = decode_commit(record.value), commit_digest(record.value)
+        self.state.fold(commit, digest)
+        self.stamp = Stamp(commit.commit, digest, record.offset)
         return [*self._records(commit), *self._balances(commit)]
 
     def _records(self, commit: JournalCommit) -> list[Write]:
@@ -74,39 +99,67 @@ class Projection:
 class Projector:
     """Projects the journal partitions that its group membership assigns to it."""
 
-    def __init__(self, inputs: Inputs, log: RecordLog, transactions: Transactions) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        log: RecordLog,
+        transactions: Transactions,
+        snapshots: Snapshots,
+        telemetry: Telemetry,
+        *,
+        snapshot_seconds: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._inputs = inputs
         self._log = log
         self._transactions = transactions
+        self._snapshots = snapshots
+        self._telemetry = telemetry
+        self._snapshot_seconds = snapshot_seconds
+        self._clock = clock
+        self._snapshots_due_at = clock() + snapshot_seconds
         self._projections: dict[int, Projection] = {}
         self._assigned: frozenset[int] = frozenset()
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; ends between two transactions."""
-        self._transactions.fence()
         _log.info("projector_started")
         try:
-            while not stop.is_set():
-                self.turn()
+            take_turns(self.turn, stop, self._telemetry)
+            self._keep()
         finally:
-            self._inputs.close()
-            self._transactions.close()
+            self.close()
             _log.info("projector_stopped")
 
+    def close(self) -> None:
+        """Leave the group."""
+        self._inputs.close()
+        self._transactions.close()
+
     def turn(self) -> int:
-        """Poll once and project what came; return how many commits were projected."""
+        """Poll once and project what came; return how many commits were projected.
+
+        LogUnavailable, LogStalled or CommitFailed if the broker is away: the next turn recovers.
+        """
         batch = self._inputs.poll(_POLL_MS)
         assigned = self._inputs.take_assignment()
         if assigned is not None:
             self._assigned = assigned
+            self._telemetry.assigned(sorted(assigned))
+            self._keep()
+            self._projections.clear()
+        if assigned is not None or self._projections.keys() != self._assigned:
             self._recover_all()
             return 0
         try:
             self._project(batch)
-        except CommitFailed as error:
+        except (CommitFailed, LogStalled, LogUnavailable) as error:
             _log.warning("commit_failed", reason=str(error))
-            self._recover_all()
+            self._telemetry.commit_failed(type(error).__name__)
+            self._projections.clear()
             return 0
+        if self._clock() >= self._snapshots_due_at:
+            self._keep()
         return len(batch.records)
 
     def _project(self, batch: Batch) -> None:
@@ -114,23 +167,55 @@ class Projector:
         writes: list[Write] = []
         offsets: dict[TopicPartition, int] = {}
         for record in batch.records:
-            writes += self._projections[record.partition].project(record.value)
+            writes += self._projections[record.partition].project(record)
             offsets[TopicPartition("journal", record.partition)] = record.offset + 1
             if len(writes) >= _MAX_WRITES:
-                self._transactions.commit(writes, offsets, batch.membership)
+                self._commit(writes, offsets, batch.membership)
                 writes, offsets = [], {}
         if offsets:
-            self._transactions.commit(writes, offsets, batch.membership)
+            self._commit(writes, offsets, batch.membership)
+
+    def _commit(
+        self, writes: list[Write], offsets: dict[TopicPartition, int], membership: object
+    ) -> None:
+        started = self._clock()
+        self._transactions.commit(writes, offsets, membership)
+        self._telemetry.commit_took(self._clock() - started)
 
     def _recover_all(self) -> None:
         """Fold every assigned partition up to where its outputs were committed (CommitFailed)."""
         self._projections.clear()
         self._transactions.fence()
+        found: dict[int, Projection] = {}
         for partition in sorted(self._assigned):
+            started = self._clock()
             journal = TopicPartition("journal", partition)
             position = self._inputs.committed(journal)
-            projection = self._projections[partition] = Projection(partition)
-            for record in self._log.read(journal, 0, position):
-                projection.project(record.value)
+            projection = found[partition] = Projection(
+                from_snapshot(
+                    partition, self._log, TariffBook(), NoIdentities(), self._snapshots, position
+                )
+            )
+            folded = 0
+            for record in self._log.read(journal, projection.stamp.offset + 1, position):
+                projection.project(record)
+                folded += 1
             self._inputs.start(partition, {"journal": position})
-            _log.info("partition_recovered", partition=partition, commit=projection.state.commit)
+            self._telemetry.recovered(partition, self._clock() - started, folded)
+            commit = projection.state.commit
+            _log.info("partition_recovered", partition=partition, commit=commit, folded=folded)
+        self._projections = found
+
+    def _keep(self) -> None:
+        """Write a snapshot of each partition that moved; a full disk only costs time later."""
+        for partition, projection in self._projections.items():
+            if projection.stamp == projection.snapshot:
+                continue
+            try:
+                data = projection.snapshot_bytes()
+                self._snapshots.save(partition, projection.stamp, data)
+                projection.snapshot = projection.stamp
+            except OSError as error:
+                _log.warning("snapshot_not_written", partition=partition, reason=str(error))
+                self._telemetry.snapshot_failed(partition)
+        self._snapshots_due_at = self._clock() + self._snapshot_seconds

@@ -1,5 +1,9 @@
 """Recovery: a partition's state is what its journal says, and only that.
 
+A snapshot and the identity index save folding what they have taken in already; each names a commit
+by number and digest, and is used only if that very commit stands in the journal. Without them the
+whole journal is folded, to the same state.
+
 The end is read as read_uncommitted and folded up to as read_committed, so a transaction that a
 dead owner left in flight must end first; folding only to the last stable offset could fold short
 (commit protocol, rule 5).
@@ -8,24 +12,111 @@ dead owner left in flight must end first; folding only to the last stable offset
 from typing import NamedTuple
 
 from engine.adapters.avro.journal import commit_digest, decode_commit
-from engine.ports import RecordLog, TopicPartition
-from engine.rating.journal import PartitionState
-from engine.rating.ledger import MemoryIdentities
+from engine.adapters.avro.snapshot import decode_snapshot
+from engine.ports import (
+    IdentityIndex,
+    LogPruned,
+    RecordLog,
+    Snapshots,
+    Stamp,
+    TopicPartition,
+)
+from engine.rating.charge import Charge
+from engine.rating.errors import BrokenChain
+from engine.rating.journal import JournalCommit, PartitionState
+from engine.rating.ledger import Identities
 from engine.rating.tariff_book import TariffBook
+
+MAX_UNWRITTEN = 100_000
+"""How many identities wait in memory before the index is written."""
 
 
 class Recovered(NamedTuple):
-    """A partition's state, and where the next commit record must land."""
+    """A partition's state, the stamp of its last commit, and where the next one must land."""
 
     state: PartitionState
+    last: Stamp
     journal_end: int
+    folded: int
 
 
-def recover(partition: int, log: RecordLog, book: TariffBook) -> Recovered:
-    """Fold a partition's whole journal. BrokenChain if a commit does not follow."""
+class FromSnapshot(NamedTuple):
+    """What a snapshot gave: the state, its stamp, and the notes kept with it."""
+
+    state: PartitionState
+    stamp: Stamp
+    notes: tuple[str, ...]
+
+
+def recover(
+    partition: int, log: RecordLog, book: TariffBook, index: IdentityIndex, snapshots: Snapshots
+) -> Recovered:
+    """Return a partition's state and bring its identity index up to it. BrokenChain if broken."""
     journal = TopicPartition("journal", partition)
     end = log.ends([journal])[journal]
-    state = PartitionState(partition, book, MemoryIdentities())
-    for record in log.read(journal, 0, end):
-        state.fold(decode_commit(record.value), commit_digest(record.value))
-    return Recovered(state, end)
+    if not stands(log, journal, index.stamp, end):
+        index.clear()
+    state, stamp, _ = from_snapshot(partition, log, book, index, snapshots, end)
+    last = min(stamp, index.stamp)
+    folded = 0
+    for record in log.read(journal, last.offset + 1, end):
+        commit, digest = decode_commit(record.value), commit_digest(record.value)
+        _refuse_gap(commit, last)
+        last = Stamp(commit.commit, digest, record.offset)
+        if commit.commit > state.commit:
+            state.fold(commit, digest)
+        else:
+            _take_identities(commit, index)
+        if index.unwritten >= MAX_UNWRITTEN:
+            index.write(last)
+        folded += 1
+    return Recovered(state, max(last, stamp), end, folded)
+
+
+def from_snapshot(
+    partition: int,
+    log: RecordLog,
+    book: TariffBook,
+    identities: Identities,
+    snapshots: Snapshots,
+    end: int,
+) -> FromSnapshot:
+    """Return the state of the latest snapshot that is of this journal and code, or an empty one."""
+    journal = TopicPartition("journal", partition)
+    for stamp, data in snapshots.stored(partition):
+        if not stands(log, journal, stamp, end):
+            continue
+        decoded = decode_snapshot(data, book, identities)
+        if decoded is not None:
+            state, notes = decoded
+            return FromSnapshot(state, stamp, notes)
+    return FromSnapshot(PartitionState(partition, book, identities), Stamp(), ())
+
+
+def stands(log: RecordLog, journal: TopicPartition, stamp: Stamp, end: int) -> bool:
+    """Whether the commit that a stamp names stands in the journal, at its offset."""
+    if stamp == Stamp():
+        return True
+    if stamp.offset >= end:
+        return False
+    try:
+        records = list(log.read(journal, stamp.offset, stamp.offset + 1))
+    except LogPruned:
+        return False
+    return [commit_digest(record.value) for record in records] == [stamp.digest]
+
+
+def _refuse_gap(commit: JournalCommit, last: Stamp) -> None:
+    if commit.commit != last.commit + 1 or commit.previous != last.digest:
+        raise BrokenChain(
+            f"journal partition {commit.partition}: got commit {commit.commit} after "
+            f"{commit.previous.hex()[:16]}, expected commit {last.commit + 1} after "
+            f"{last.digest.hex()[:16]}"
+        )
+
+
+def _take_identities(commit: JournalCommit, index: IdentityIndex) -> None:
+    """Take a commit into the index that the snapshot holds already."""
+    for record in commit.records:
+        if isinstance(record, Charge):
+            index.add(record.charge_id, record.digest)

@@ -13,11 +13,13 @@ PATIENCE_SECONDS = 90.0
 
 
 def start(settings: KafkaSettings, *command: str, log: Path) -> "subprocess.Popen[bytes]":
-    """Start `tollbook COMMAND` on a deployment; its messages go to a file."""
+    """Start `tollbook COMMAND` on a deployment; its messages go to a file, its caches beside it."""
     environment = {
         **os.environ,
         "TOLLBOOK_BOOTSTRAP": settings.bootstrap,
         "TOLLBOOK_PREFIX": settings.prefix,
+        "TOLLBOOK_HOME": str(log.parent / "home"),
+        "TOLLBOOK_SNAPSHOT_SECONDS": "0.5",
     }
     with log.open("ab") as messages:
         process = subprocess.Popen(

@@ -8,6 +8,8 @@ from engine.adapters.avro.journal import commit_digest, decode_commit, encode_re
 from engine.adapters.avro.tariff import encode_tariff
 from engine.adapters.avro.usage import encode_usage, encode_usage_batch
 from engine.adapters.memory import MemoryCluster, MemoryInputs, MemoryLog, MemoryTransactions
+from engine.adapters.memory_caches import MemoryIdentityIndexes, MemorySnapshots
+from engine.adapters.signing import Signatures
 from engine.adapters.tariff_log import TARIFFS, TariffLog
 from engine.ports import CommitFailed, TopicPartition, Write
 from engine.rating.command import AccountCommand
@@ -15,7 +17,9 @@ from engine.rating.journal import Counts, JournalCommit, PartitionState
 from engine.rating.ledger import MemoryIdentities
 from engine.settings import WorkerSettings
 from engine.stream.intake import Intake
-from engine.stream.worker import Worker
+from engine.stream.keeping import Keeper
+from engine.stream.worker import USAGE_TOPICS, Worker
+from engine.telemetry import Telemetry
 from tests.properties.streams import Command, Input, Publish, Use
 from tests.rating.scenario import state_of, usage_fields
 
@@ -24,7 +28,10 @@ HOMES = {"acme": 0, "globex": 1}
 """The partition of each account of the random streams."""
 GROUP = "workers"
 _TURNS = 2_000
-TOPICS = {"usage": PARTITIONS, "accounts": PARTITIONS, "journal": PARTITIONS, "tariffs": 1}
+TOPICS = {
+    **dict.fromkeys(("usage", "usage-forwarded", "accounts", "journal"), PARTITIONS),
+    "tariffs": 1,
+}
 
 BEFORE_APPENDING = "before appending"
 ABORTED = "appended, then aborted"
@@ -66,17 +73,32 @@ class Failing:
             self._real.fence()
         raise CommitFailed(failure)
 
-    def fence(self) -> None:
-        """Take the slot."""
-        self._real.fence()
+    def fence(self, partitions: Sequence[TopicPartition] = ()) -> None:
+        """Take the slot, and end what others hold open."""
+        self._real.fence(partitions)
 
     def close(self) -> None:
         """Release the slot."""
         self._real.close()
 
 
+class Caches:
+    """What workers keep, and hand over: identity indexes and snapshots."""
+
+    def __init__(self) -> None:
+        self.indexes = MemoryIdentityIndexes()
+        self.snapshots = MemorySnapshots()
+
+    def lose(self, what: str) -> None:
+        """Delete the indexes or the snapshots, as anybody may at any moment."""
+        if what == "indexes":
+            self.indexes = MemoryIdentityIndexes()
+        elif what == "snapshots":
+            self.snapshots = MemorySnapshots()
+
+
 class MemoryWorker:
-    """A worker and the parts of it that a test plays with."""
+    """A worker and the parts of it that a test plays with; it keeps a snapshot of every turn."""
 
     def __init__(
         self,
@@ -84,15 +106,19 @@ class MemoryWorker:
         slot: str = "worker-1",
         failures: Sequence[str | None] = (),
         max_commit_bytes: int = 4 * 1024 * 1024,
+        caches: Caches | None = None,
     ) -> None:
-        self.inputs = MemoryInputs(cluster, ["usage"], group=GROUP, slot=slot, max_records=100)
+        self.inputs = MemoryInputs(cluster, USAGE_TOPICS, group=GROUP, slot=slot, max_records=100)
         self.transactions = Failing(cluster, slot, failures)
+        log, telemetry, caches = MemoryLog(cluster), Telemetry(), caches or Caches()
         self.worker = Worker(
             self.inputs,
-            MemoryLog(cluster),
+            log,
             self.transactions,
-            Intake(HOMES.__getitem__, frozenset()),
+            Intake(HOMES.__getitem__, frozenset(), Signatures({})),
+            Keeper(log, caches.indexes, caches.snapshots, telemetry, snapshot_seconds=0.0),
             WorkerSettings(slot=slot, max_commit_bytes=max_commit_bytes),
+            telemetry,
         )
 
     def turn(self, max_records: int = 100) -> int:

@@ -18,6 +18,7 @@ from tests.properties.memory_deployment import (
     ABORTED,
     FAILURES,
     TOPICS,
+    Caches,
     MemoryWorker,
     Outcome,
     append_phase,
@@ -97,18 +98,29 @@ def test_any_cut_into_polls_and_commits_gives_the_same_charges_byte_for_byte(
     expect_exactly_once(phases, found)
 
 
-@given(PHASES, BATCH_SIZES, POLLS, st.integers(1, 5))
+@given(
+    PHASES,
+    BATCH_SIZES,
+    POLLS,
+    st.integers(1, 5),
+    st.lists(st.sampled_from(["indexes", "snapshots", "nothing"]), max_size=10),
+)
 def test_a_worker_that_starts_again_after_any_turn_goes_on_as_if_it_had_not(
-    phases: list[list[Input]], batch_sizes: list[int], polls: list[int], life: int
+    phases: list[list[Input]], batch_sizes: list[int], polls: list[int], life: int, lost: list[str]
 ) -> None:
-    cluster = MemoryCluster(TOPICS)
-    turn, taken = Turns(MemoryWorker(cluster), polls), 0
+    """Killed or stopped, with its identity index or its snapshots deleted meanwhile."""
+    cluster, caches = MemoryCluster(TOPICS), Caches()
+    turn, taken = Turns(MemoryWorker(cluster, caches=caches), polls), 0
+    losses = iter(lost)
 
     def turn_or_start_again() -> None:
         nonlocal taken
         taken += 1
         if taken % (life + 2) == 0:
-            turn.worker = MemoryWorker(cluster)
+            if taken % 2:
+                turn.worker.worker.close()
+            caches.lose(next(losses, "nothing"))
+            turn.worker = MemoryWorker(cluster, caches=caches)
         turn()
 
     for phase in phases:

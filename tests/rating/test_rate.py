@@ -2,9 +2,10 @@
 
 import pytest
 
-from engine.rating.charge import RATED, RULES_REVISION, SUSPENSE, Charge, Repricing
+from engine.rating.charge import RATED, SUSPENSE, Charge, Repricing
 from engine.rating.errors import Refusal
 from engine.rating.money import LIMIT_PICO, PICO
+from engine.rating.rules import LATEST_REVISION
 from tests.rating.scenario import ONE_DOLLAR_EACH, Scenario, acme_on, at, usage
 
 NOVEMBER = "2026-11-02T00:00:00Z"
@@ -55,7 +56,7 @@ def test_a_charge_repeats_what_it_was_made_from() -> None:
     assert (charge.occurred_at, charge.received_at) == (event.occurred_at, origin.received_at)
     assert (charge.trace_id, charge.parent_event_id, charge.initiator) == ("t-1", "e0", "tool")
     assert (charge.region, charge.subject, charge.service_period) == ("eu", "login-1", "2026-11")
-    assert (charge.kind, charge.rules, charge.currency) == ("usage", RULES_REVISION, "USD")
+    assert (charge.kind, charge.rules, charge.currency) == ("usage", LATEST_REVISION, "USD")
 
 
 def test_a_charge_names_the_version_that_rated_it() -> None:

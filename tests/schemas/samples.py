@@ -117,6 +117,20 @@ LINES = [
 SAMPLES: dict[str, Any] = {
     "usage_event": USAGE_EVENT,
     "usage_batch": {"events": [USAGE_EVENT, {**USAGE_EVENT, "event_id": "req-81c1/2"}]},
+    "forwarded_usage": {
+        "position": POSITION,
+        "received_at": RECEIVED_AT,
+        "usage": b"\xc3\x01usage event",
+    },
+    "source_registration": {
+        "source": "gateway-eu",
+        "accounts": ["acme", "tenant-*"],
+        "actions": ["record", "void"],
+        "max_lateness_seconds": 7_776_000,
+        "key_digests": [DIGEST],
+        "principal": "anna",
+    },
+    "rules_revision": {"revision": 2, "principal": "anna"},
     "tariff_version": {
         "tariff_id": "business",
         "version": 3,

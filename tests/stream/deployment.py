@@ -4,18 +4,22 @@ Every test has topics of its own. The worker and the projector are the real ones
 turn in this process; `tests/chaos` runs them as processes.
 """
 
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import kafka
 
 from engine.adapters.avro.journal import decode_commit, decode_record
 from engine.adapters.avro.usage import DEFAULTS, NO_QUANTITIES, Fields
+from engine.adapters.kafka.founding import found_deployment
 from engine.adapters.kafka.log import KafkaLog
+from engine.adapters.kafka.partitioning import partition_of
 from engine.adapters.kafka.publisher import KafkaPublisher
-from engine.adapters.kafka.topics import create_topics
 from engine.entrypoints.cli.stack import build_projector, build_worker
 from engine.entrypoints.live import LiveBalances, LiveCounts
 from engine.ports import LogRecord, TopicPartition
@@ -28,6 +32,7 @@ from engine.rating.tariff import TariffVersion
 from engine.settings import KafkaSettings, WorkerSettings
 from engine.stream.projector import Projector
 from engine.stream.worker import Worker
+from engine.telemetry import Telemetry
 from replay.balances import replay_balances
 from tests.rating.scenario import at, tariff
 
@@ -73,15 +78,17 @@ def usage(event_id: str, account_id: str = "acme", when: str = "2026-11-24T09:00
 class Deployment:
     """One deployment: its topics, and what a test does with them."""
 
-    def __init__(self, bootstrap: str, prefix: str) -> None:
+    def __init__(self, bootstrap: str, prefix: str, *, to_any_source: bool = True) -> None:
         self.settings = KafkaSettings(bootstrap, prefix)
-        create_topics(self.settings, PARTITIONS)
+        found_deployment(self.settings, PARTITIONS, to_any_source=to_any_source)
+        self.folder = Path(tempfile.mkdtemp(prefix="tollbook-test-"))
         self.log = KafkaLog(self.settings)
         self._counts = LiveCounts(self.log)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and forget the caches."""
         self.log.close()
+        shutil.rmtree(self.folder)
 
     def publish_tariff(self, *versions: TariffVersion) -> None:
         """Publish tariff versions, in order."""
@@ -110,6 +117,10 @@ class Deployment:
             for fields in events:
                 publisher.usage(fields)
 
+    def home(self, account_id: str) -> int:
+        """Return the partition of an account."""
+        return partition_of(account_id, PARTITIONS)
+
     def send_raw(
         self,
         topic: str,
@@ -133,15 +144,19 @@ class Deployment:
             producer.close()
 
     @contextmanager
-    def worker(self, slot: str = "worker-1", max_events: int = 500) -> Iterator[Worker]:
+    def worker(
+        self,
+        slot: str = "worker-1",
+        max_events: int = 500,
+        settings: WorkerSettings | None = None,
+    ) -> Iterator[Worker]:
         """Have a worker; the test drives its turns."""
-        worker = build_worker(self.settings, WorkerSettings(slot=slot, max_events=max_events))
-        worker._transactions.fence()  # noqa: SLF001 - what run() does before its first turn
+        settings = settings or WorkerSettings(slot=slot, max_events=max_events)
+        worker = build_worker(self.settings, settings, self.folder, Telemetry())
         try:
             yield worker
         finally:
-            worker._inputs.close()  # noqa: SLF001
-            worker._transactions.close()  # noqa: SLF001
+            worker.close()
             worker._log.close()  # type: ignore[attr-defined]  # noqa: SLF001 - Kafka's
 
     def work_until(self, worker: Worker, consumed: int) -> Counts:
@@ -157,13 +172,11 @@ class Deployment:
     @contextmanager
     def projector(self) -> Iterator[Projector]:
         """Have a projector; the test drives its turns."""
-        projector = build_projector(self.settings, "projector-1")
-        projector._transactions.fence()  # noqa: SLF001 - what run() does before its first turn
+        projector = build_projector(self.settings, "projector-1", self.folder, Telemetry())
         try:
             yield projector
         finally:
-            projector._inputs.close()  # noqa: SLF001
-            projector._transactions.close()  # noqa: SLF001
+            projector.close()
             projector._log.close()  # type: ignore[attr-defined]  # noqa: SLF001 - Kafka's
 
     def project_all(self) -> None:

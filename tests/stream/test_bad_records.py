@@ -84,7 +84,6 @@ BAD_RECORDS = {
     "a correction without a reason": (raw(corrects="e0"), "corrects_unexpected"),
     "an amendment of nothing": (raw(action="amend"), "corrects_missing"),
     "a void before there are voids": (raw(action="void", corrects="e0"), "action_not_supported"),
-    "an account of another partition": (raw(account_id=STRANGER), "misrouted"),
     "a record too large to be usage": (b"\xc3\x01" + bytes(1024 * 1024), "record_too_large"),
     "broken JSON": (b'{"specversion": "1.0"', "invalid_json"),
     "a CloudEvent without its id": (cloudevent(id=None), "invalid_cloudevent"),

@@ -113,8 +113,12 @@ def test_offline_rating_gives_the_charges_that_kafka_gives(deployment: Deploymen
     for charge in offline:
         assert isinstance(charge, Charge)
         other = through_kafka[charge.charge_id]
-        # An event stands elsewhere and was received at another time; all else is the same.
-        assert charge == other._replace(position=charge.position, received_at=charge.received_at)
+        # Event and tariff stand elsewhere, and it was received at another time; all else is the same.
+        assert charge == other._replace(
+            position=charge.position, received_at=charge.received_at, tariff=charge.tariff
+        )
+        assert charge.tariff is not None
+        assert other.tariff == charge.tariff._replace(offset=2)
 
 
 def test_a_batch_and_single_events_cost_the_same(deployment: Deployment) -> None:

@@ -12,11 +12,11 @@ from engine.adapters.avro.primitives import (
     repeated_text,
     text,
 )
-from engine.adapters.avro.wire import from_decimal, to_decimal
+from engine.adapters.avro.wire import HEADER_SIZE, encode, from_decimal, to_decimal
 from engine.rating.charge import Charge, Drawdown, Line, Repricing, TariffReference
 from engine.rating.price import Slice
 from engine.rating.usage import Position
-from schemas.loader import RecordSchema, latest
+from schemas.loader import RecordSchema, by_fingerprint, latest
 
 _SCHEMA = latest("charge_event")
 
@@ -38,6 +38,14 @@ def _symbols(schema: RecordSchema, name: str) -> list[str]:
 _KIND = {symbol: long(n) for n, symbol in enumerate(_symbols(_SCHEMA, "ChargeKind"))}
 _STATUS = {symbol: long(n) for n, symbol in enumerate(_symbols(_SCHEMA, "LineStatus"))}
 _INITIATOR = {symbol: long(n) for n, symbol in enumerate(_symbols(_SCHEMA, "Initiator"))}
+
+
+def encode_charge_like(charge: Charge, written: bytes) -> bytes:
+    """Return a charge in the version of its schema that wrote other bytes of a charge."""
+    writer = by_fingerprint(written[:HEADER_SIZE])
+    if writer is None or writer is _SCHEMA:
+        return encode_charge(charge)
+    return encode(writer, charge_fields(charge))
 
 
 def encode_charge(charge: Charge) -> bytes:

@@ -59,8 +59,13 @@ def commit_digest(data: bytes) -> bytes:
 
 def decode_commit(data: bytes) -> JournalCommit:
     """Read a commit. BrokenInvariant if the journal holds anything else."""
+    return read_commit(data)[0]
+
+
+def read_commit(data: bytes) -> tuple[JournalCommit, list[bytes]]:
+    """Read a commit, and the bytes of each of its records as they were written."""
     fields = _fields(data, "journal_commit")
-    return JournalCommit(
+    commit = JournalCommit(
         fields["partition"],
         fields["commit"],
         fields["previous"],
@@ -69,6 +74,7 @@ def decode_commit(data: bytes) -> JournalCommit:
         Counts(**fields["counts"]),
         tuple(decode_record(record) for record in fields["records"]),
     )
+    return commit, fields["records"]
 
 
 def read_counts(data: bytes) -> Counts:

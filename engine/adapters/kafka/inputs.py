@@ -12,6 +12,7 @@ from typing import Any
 import kafka
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 
+from engine.adapters.kafka.failures import named_failures
 from engine.adapters.kafka.log import to_log_record
 from engine.ports import Batch, LogRecord, TopicPartition
 from engine.settings import KafkaSettings
@@ -70,6 +71,7 @@ class KafkaInputs:
         max_records: int,
     ) -> None:
         self._settings = settings
+        self._slot = slot
         self._names = {settings.topic(topic): topic for topic in topics}
         self._consumer = kafka.KafkaConsumer(
             group_id=f"{settings.prefix}{group}",
@@ -93,7 +95,8 @@ class KafkaInputs:
 
     def poll(self, timeout_ms: int) -> Batch:
         """Return the next records, in order within each partition."""
-        polled = self._consumer.poll(timeout_ms=timeout_ms)
+        with named_failures(f"slot {self._slot}"):
+            polled = self._consumer.poll(timeout_ms=timeout_ms)
         self._finish_rebalance()
         membership = self._consumer.group_metadata()
         records: list[LogRecord] = []
@@ -128,7 +131,8 @@ class KafkaInputs:
     def committed(self, partition: TopicPartition) -> int:
         """Return the group's committed offset; 0 if there is none."""
         real = kafka.TopicPartition(self._settings.topic(partition.topic), partition.partition)
-        return self._consumer.committed(real) or 0
+        with named_failures(f"slot {self._slot}"):
+            return self._consumer.committed(real) or 0
 
     def close(self) -> None:
         """Leave the group."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import kafka
 
+from engine.adapters.kafka.failures import named_failures
 from engine.ports import LogRecord, LogStalled, TopicPartition
 from engine.settings import KafkaSettings
 
@@ -49,7 +50,8 @@ class KafkaLog:
         since = time.monotonic()
         while True:
             try:
-                ends = self._uncommitted.end_offsets(list(real))
+                with named_failures("end offsets"):
+                    ends = self._uncommitted.end_offsets(list(real))
                 return {real[partition]: offset for partition, offset in ends.items()}
             except KeyError as error:
                 # kafka-python 3.0.12 leaves out a partition whose leader it does not know yet.
@@ -70,19 +72,26 @@ class KafkaLog:
         self._committed.assign([real])
         self._committed.seek(real, start)
         progress, since = start, time.monotonic()
-        while (position := self._committed.position(real)) < end:
+        name = f"{real.topic}[{real.partition}]"
+        while (position := self._position(real)) < end:
             if position > progress:
                 progress, since = position, time.monotonic()
             elif time.monotonic() - since > self._stall_seconds:
                 raise LogStalled(
-                    f"{real.topic}[{real.partition}]: stuck at {position}, expected to reach {end}; "
+                    f"{name}: stuck at {position}, expected to reach {end}; "
                     "a transaction before it hangs (kafka-transactions.sh --find-hanging)"
                 )
-            for records in self._committed.poll(timeout_ms=200).values():
+            with named_failures(f"{name} offset {position}"):
+                polled = self._committed.poll(timeout_ms=200)
+            for records in polled.values():
                 for record in records:
                     if record.offset >= end:
                         return
                     yield to_log_record(record, partition.topic)
+
+    def _position(self, real: Any) -> int:
+        with named_failures(f"{real.topic}[{real.partition}]"):
+            return int(self._committed.position(real))
 
     def _real(self, partition: TopicPartition) -> Any:
         return kafka.TopicPartition(self._settings.topic(partition.topic), partition.partition)

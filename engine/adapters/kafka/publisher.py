@@ -13,9 +13,12 @@ import kafka
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from engine.adapters.avro.account import encode_command
+from engine.adapters.avro.authority import encode_registration, encode_revision
 from engine.adapters.avro.tariff import encode_tariff
 from engine.adapters.avro.usage import Fields, encode_usage_batch
 from engine.adapters.kafka.partitioning import partition_of
+from engine.adapters.signing import sign
+from engine.rating.authority import SourceRegistration
 from engine.rating.command import AccountCommand
 from engine.rating.errors import InvalidDocument, TollbookError
 from engine.rating.tariff import TariffVersion
@@ -41,11 +44,15 @@ class NotAcknowledged(TollbookError):
 class KafkaPublisher:
     """Publishes to a deployment's topics; a context manager.
 
-    `linger_ms` is how long a record may wait for company before it is sent.
+    `linger_ms` is how long a record may wait for company before it is sent; `signing_key` signs
+    the usage records of a source whose registration asks for it.
     """
 
-    def __init__(self, settings: KafkaSettings, *, linger_ms: int = 5) -> None:
+    def __init__(
+        self, settings: KafkaSettings, *, linger_ms: int = 5, signing_key: bytes | None = None
+    ) -> None:
         self._settings = settings
+        self._signing_key = signing_key
         self._producer = kafka.KafkaProducer(
             acks="all",
             compression_type="lz4",
@@ -70,6 +77,14 @@ class KafkaPublisher:
     def tariff(self, version: TariffVersion) -> Placed:
         """Publish a tariff version and wait until it is written."""
         return self._write("tariffs", version.tariff_id, 0, encode_tariff(version))
+
+    def source(self, registration: SourceRegistration) -> Placed:
+        """Publish a source's registration and wait until it is written."""
+        return self._write("tariffs", registration.source, 0, encode_registration(registration))
+
+    def rules(self, revision: int, principal: str = "") -> Placed:
+        """Adopt a revision of the rating rules and wait until that is written."""
+        return self._write("tariffs", "rules", 0, encode_revision(revision, principal))
 
     def command(self, command: AccountCommand) -> Placed:
         """Publish an account command and wait until it is written."""
@@ -115,8 +130,13 @@ class KafkaPublisher:
         if len(self._sent) >= _MAX_UNACKNOWLEDGED:
             self._settle()
         name = self._settings.topic(topic)
+        headers = None
+        if self._signing_key is not None and topic == "usage":
+            headers = [sign(self._signing_key, value)]
         self._sent.append(
-            self._producer.send(name, key=key.encode(), value=value, partition=partition)
+            self._producer.send(
+                name, key=key.encode(), value=value, partition=partition, headers=headers
+            )
         )
 
     def _settle(self) -> None:

@@ -5,15 +5,14 @@ meet in one partition number across topics. Usage and commands carry the broker'
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from kafka.admin import KafkaAdminClient
-
+from engine.adapters.kafka.admin import opened_admin
 from engine.rating.errors import InvalidDocument
 from engine.settings import KafkaSettings
 
+_MANY_COPIES = 3
 _FORGET_SECONDS = 15.0
 """Longer than the members' session timeout (6 s)."""
 _MEGABYTE = 1024 * 1024
@@ -56,14 +55,14 @@ def create_topics(
     InvalidDocument if one exists with another partition count: counts are fixed for life.
     """
     wanted = {settings.topic(name): 1 if name == "tariffs" else partitions for name in names}
-    with _admin(settings) as client:
+    with opened_admin(settings) as client:
         present = set(client.list_topics())
         _check_counts(client, {name: wanted[name] for name in sorted(present & set(wanted))})
         missing = {
             settings.topic(name): {
                 "num_partitions": wanted[settings.topic(name)],
                 "replication_factor": replication,
-                "configs": CONFIGS[name],
+                "configs": configs_of(name, replication),
             }
             for name in names
             if settings.topic(name) not in present
@@ -71,6 +70,16 @@ def create_topics(
         if missing:
             client.create_topics(missing, wait_for_metadata=True)
     return [CreatedTopic(name, count, name not in present) for name, count in wanted.items()]
+
+
+def configs_of(name: str, replication: int) -> dict[str, str]:
+    """Return the settings of a new topic with so many copies of each record.
+
+    From three copies on, two must have a record before it is acknowledged: one disk may be lost,
+    and one broker may stop.
+    """
+    copies = {"min.insync.replicas": "2"} if replication >= _MANY_COPIES else {}
+    return {**CONFIGS[name], **copies}
 
 
 def _check_counts(client: Any, wanted: dict[str, int]) -> None:
@@ -82,13 +91,19 @@ def _check_counts(client: Any, wanted: dict[str, int]) -> None:
             )
 
 
+def cluster_id(settings: KafkaSettings) -> str:
+    """Return the identity of the Kafka cluster, which outlives addresses."""
+    with opened_admin(settings) as client:
+        return str(client.describe_cluster()["cluster_id"])
+
+
 def forget_topics(settings: KafkaSettings, names: Sequence[str], group: str) -> None:
     """Delete a group with its offsets, then topics; what is missing is no error.
 
     InvalidDocument if the group still has a member after a session timeout: a member that
     stopped without a word is forgotten by then, one that lives is not.
     """
-    with _admin(settings) as client:
+    with opened_admin(settings) as client:
         _forget_group(client, f"{settings.prefix}{group}")
         present = set(client.list_topics()) & {settings.topic(name) for name in names}
         if present:
@@ -104,13 +119,3 @@ def _forget_group(client: Any, group_id: str) -> None:
         if time.monotonic() - since > _FORGET_SECONDS:
             raise InvalidDocument(f"group {group_id}", outcome, "no member: stop them first")
         time.sleep(0.5)
-
-
-@contextmanager
-def _admin(settings: KafkaSettings) -> Iterator[Any]:
-    options = {key: value for key, value in settings.client().items() if key != "metrics_enabled"}
-    client = KafkaAdminClient(**options)
-    try:
-        yield client
-    finally:
-        client.close()

@@ -17,6 +17,7 @@ import kafka
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from engine.adapters.kafka.open_transactions import end_open_transactions
 from engine.ports import CommitFailed, TopicPartition, Write
 from engine.settings import KafkaSettings
 
@@ -35,9 +36,11 @@ class KafkaTransactions:
         self._timeout_seconds = timeout_seconds
         self._producer: Any = None
 
-    def fence(self) -> None:
-        """Take the slot: ends any transaction of an earlier holder (0.2 s)."""
+    def fence(self, partitions: Sequence[TopicPartition] = ()) -> None:
+        """Take the slot, which ends any transaction of an earlier holder (0.2 s), then the rest."""
         self._open()
+        if partitions:
+            end_open_transactions(self._settings, partitions)
 
     def commit(
         self,

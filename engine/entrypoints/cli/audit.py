@@ -9,13 +9,11 @@ from engine.entrypoints.cli.common import (
     EXIT_REJECTED,
     AsJson,
     Bootstrap,
-    kafka,
     not_found,
-    opened_log,
-    partition_count,
     print_json,
     progress_bar,
 )
+from engine.entrypoints.cli.evidence import FromArchive, opened_evidence
 from engine.rating.charge import SUSPENSE, Charge, Line
 from engine.rating.money import format_pico
 from engine.rating.period import format_instant
@@ -40,6 +38,7 @@ def explain(
     charge_id: Annotated[
         str, typer.Argument(help="The charge, or its usage event as ACCOUNT,SOURCE,EVENT.")
     ],
+    archive: FromArchive = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
@@ -51,9 +50,12 @@ def explain(
     """
     if charge_id.count(",") == 2:  # noqa: PLR2004 - ACCOUNT,SOURCE,EVENT
         charge_id = identity_key(*charge_id.split(","))
-    with opened_log(kafka(bootstrap)) as log, progress_bar("folding the journal", None) as progress:
+    with (
+        opened_evidence(bootstrap, archive) as (log, partitions),
+        progress_bar("folding the journal", None) as progress,
+    ):
         found = explain_charge(
-            log, partition_count(log), charge_id, worker_settings().allowed_attributes, progress
+            log, partitions, charge_id, worker_settings().allowed_attributes, progress
         )
     if found is None:
         raise not_found(f"charge {charge_id}: the journal does not hold it")

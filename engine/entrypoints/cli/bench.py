@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.adapters.broker import obtain_broker
-from engine.adapters.kafka.topics import create_topics
+from engine.adapters.kafka.founding import found_deployment
 from engine.entrypoints import measuring
 from engine.entrypoints.cli.common import AsJson, opened_log, print_json, say
 from engine.entrypoints.cli.stack import running
@@ -59,13 +59,13 @@ def stream(
 
 def _deployment(bootstrap: str, partitions: int) -> KafkaSettings:
     settings = KafkaSettings(bootstrap, f"bench-{uuid.uuid4().hex[:8]}.")
-    create_topics(settings, partitions)
+    found_deployment(settings, partitions, to_any_source=True)
     return settings
 
 
 def _throughput(settings: KafkaSettings, events: int, folder: Path) -> dict[str, Any]:
     with (
-        running(settings, "run", log=folder / "worker.log") as (worker,),
+        running(settings, "run", log=folder / "worker.log", home=folder) as (worker,),
         opened_log(settings) as log,
     ):
         return measuring.measure_throughput(log, worker, events)._asdict()
@@ -75,7 +75,7 @@ def _latency(settings: KafkaSettings, rate: int, seconds: int, folder: Path) -> 
     measuring.load(settings, 0, single=True)
     warm_up = rate
     with (
-        running(settings, "run", log=folder / "worker.log") as (_,),
+        running(settings, "run", log=folder / "worker.log", home=folder) as (_,),
         opened_log(settings) as log,
     ):
         measuring.generate(settings, rate, 1)

@@ -11,9 +11,9 @@ from rich.live import Live
 from rich.table import Table
 
 from engine.adapters.broker import obtain_broker
+from engine.adapters.kafka.founding import found_deployment
 from engine.adapters.kafka.log import KafkaLog
 from engine.adapters.kafka.publisher import KafkaPublisher
-from engine.adapters.kafka.topics import create_topics
 from engine.entrypoints.cli.audit import explanation_lines
 from engine.entrypoints.cli.common import opened_log, say
 from engine.entrypoints.cli.stack import running
@@ -56,10 +56,10 @@ def demo(
         say("starting Kafka ...")
         with obtain_broker(Path(folder)) as broker:
             settings = KafkaSettings(broker.bootstrap, prefix)
-            create_topics(settings, _PARTITIONS)
+            found_deployment(settings, _PARTITIONS, to_any_source=True)
             with (
                 _quiet(Path(folder)) as log_file,
-                running(settings, "run", "project", log=log_file),
+                running(settings, "run", "project", log=log_file, home=Path(folder)),
             ):
                 held = _play(settings, console)
     if not held:

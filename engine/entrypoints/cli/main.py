@@ -19,14 +19,19 @@ from kafka.errors import KafkaError
 
 from engine.entrypoints.cli import (
     account,
+    archive,
     audit,
     balance,
     bench,
     broker,
     demo,
+    doctor,
     rate,
     replaying,
+    rules,
     schema,
+    source,
+    sql,
     stack,
     tariff,
     topics,
@@ -47,8 +52,11 @@ app.add_typer(broker.app, name="broker")
 app.add_typer(topics.app, name="topics")
 app.add_typer(tariff.app, name="tariff")
 app.add_typer(account.app, name="account")
+app.add_typer(source.app, name="source")
+app.add_typer(rules.app, name="rules")
 app.add_typer(usage.app, name="usage")
 app.add_typer(replaying.app, name="replay")
+app.add_typer(archive.app, name="archive")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.command("run")(stack.run_worker)
@@ -57,7 +65,9 @@ app.command("up")(stack.up)
 app.command("balance")(balance.balance)
 app.command("rate")(rate.rate)
 app.command("schema")(schema.schema)
+app.command("sql")(sql.sql)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:

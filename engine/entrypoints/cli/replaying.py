@@ -9,14 +9,12 @@ from engine.entrypoints.cli.balance import balance_json
 from engine.entrypoints.cli.common import (
     AsJson,
     Bootstrap,
-    kafka,
-    opened_log,
     parse_time,
-    partition_count,
     print_json,
     print_rows,
     progress_bar,
 )
+from engine.entrypoints.cli.evidence import FromArchive, opened_evidence
 from engine.rating.balance import Balance
 from engine.rating.money import format_pico
 from replay.balances import replay_balances, replay_balances_at
@@ -34,6 +32,7 @@ def balances(
     at: Annotated[
         str | None, typer.Option(help="Count only usage up to this time (effective at T).")
     ] = None,
+    archive: FromArchive = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,8 +43,10 @@ def balances(
     Exit codes: 0 printed; 1 the journal is broken: the message names partition and commit.
     """
     moment = parse_time(at, "--at")
-    with opened_log(kafka(bootstrap)) as log, progress_bar("folding the journal", None) as progress:
-        partitions = partition_count(log)
+    with (
+        opened_evidence(bootstrap, archive) as (log, partitions),
+        progress_bar("folding the journal", None) as progress,
+    ):
         found = (
             replay_balances(log, partitions, progress)
             if moment is None

@@ -14,9 +14,15 @@ from typing import Annotated
 import typer
 
 from engine.adapters.broker import LocalBroker
+from engine.adapters.identities import RocksIdentityIndexes
 from engine.adapters.kafka import KafkaInputs, KafkaLog, KafkaTransactions
+from engine.adapters.kafka.checking import refuse_wrong_settings
+from engine.adapters.kafka.founding import found_deployment
 from engine.adapters.kafka.partitioning import partition_of
-from engine.adapters.kafka.topics import create_topics, forget_topics
+from engine.adapters.kafka.topics import cluster_id, create_topics, forget_topics
+from engine.adapters.metrics import ProjectorTelemetry, WorkerTelemetry
+from engine.adapters.signing import Signatures, read_keys
+from engine.adapters.snapshots import FolderSnapshots
 from engine.entrypoints.cli.broker import default_folder
 from engine.entrypoints.cli.common import (
     Bootstrap,
@@ -26,11 +32,13 @@ from engine.entrypoints.cli.common import (
     partition_count,
     say,
 )
-from engine.rating.errors import InvalidDocument
-from engine.settings import KafkaSettings, WorkerSettings, worker_settings
+from engine.entrypoints.cli.observing import LOOPBACK, MetricsHost, MetricsPort, observed
+from engine.settings import KafkaSettings, WorkerSettings, state_folder, worker_settings
 from engine.stream.intake import Intake
+from engine.stream.keeping import Keeper
 from engine.stream.projector import OUTPUT_TOPICS, Projector
-from engine.stream.worker import Worker
+from engine.stream.worker import USAGE_TOPICS, Worker
+from engine.telemetry import Telemetry
 
 WORKER_GROUP = "workers"
 PROJECTOR_GROUP = "projectors"
@@ -41,20 +49,19 @@ Slot = Annotated[
 ]
 
 
-def build_worker(kafka_settings: KafkaSettings, settings: WorkerSettings) -> Worker:
-    """Wire a worker to Kafka. InvalidDocument if the topics are not there."""
+def build_worker(
+    kafka_settings: KafkaSettings,
+    settings: WorkerSettings,
+    folder: Path,
+    telemetry: Telemetry,
+) -> Worker:
+    """Wire a worker to Kafka; its caches live in `folder`. InvalidDocument if it may not start."""
     log = KafkaLog(kafka_settings)
     partitions = partition_count(log)
-    if log.partitions("usage") != partitions or log.partitions("accounts") != partitions:
-        raise InvalidDocument(
-            "partitions of usage and accounts",
-            (log.partitions("usage"), log.partitions("accounts")),
-            f"{partitions} each, as the journal has: counts are fixed for life",
-        )
     return Worker(
         KafkaInputs(
             kafka_settings,
-            ["usage"],
+            USAGE_TOPICS,
             group=WORKER_GROUP,
             slot=settings.slot,
             max_records=settings.max_events,
@@ -66,37 +73,62 @@ def build_worker(kafka_settings: KafkaSettings, settings: WorkerSettings) -> Wor
             timeout_seconds=settings.commit_timeout_seconds,
         ),
         Intake(
-            lambda account_id: partition_of(account_id, partitions), settings.allowed_attributes
+            lambda account_id: partition_of(account_id, partitions),
+            settings.allowed_attributes,
+            Signatures(read_keys(settings.source_keys) if settings.source_keys else {}),
+        ),
+        Keeper(
+            log,
+            RocksIdentityIndexes(folder / "identities"),
+            FolderSnapshots(folder / "snapshots"),
+            telemetry,
+            snapshot_seconds=settings.snapshot_seconds,
         ),
         settings,
+        telemetry,
     )
 
 
-def build_projector(kafka_settings: KafkaSettings, slot: str) -> Projector:
-    """Wire a projector to Kafka."""
+def build_projector(
+    kafka_settings: KafkaSettings, slot: str, folder: Path, telemetry: Telemetry
+) -> Projector:
+    """Wire a projector to Kafka; its snapshots live in `folder`."""
     log = KafkaLog(kafka_settings)
     partition_count(log)
     return Projector(
         KafkaInputs(kafka_settings, ["journal"], group=PROJECTOR_GROUP, slot=slot, max_records=200),
         log,
         KafkaTransactions(kafka_settings, slot=f"{PROJECTOR_GROUP}.{slot}", timeout_seconds=30.0),
+        FolderSnapshots(folder / "projections"),
+        telemetry,
     )
 
 
-def run_worker(bootstrap: Bootstrap = None, slot: Slot = None) -> None:
+def run_worker(
+    bootstrap: Bootstrap = None,
+    slot: Slot = None,
+    metrics_port: MetricsPort = 0,
+    metrics_host: MetricsHost = LOOPBACK,
+) -> None:
     """Run a worker: rate usage and write the journal, exactly once, until SIGTERM or Ctrl-C.
 
     Example: tollbook run --slot worker-1
 
-    Exit codes: 0 stopped cleanly; 1 it could not start; 70 a transaction hung and its watchdog
-    ended the process (start it again: nothing is lost).
+    Exit codes: 0 stopped cleanly; 1 it could not start, or a setting of Kafka would lose data (the
+    message says what to change); 70 a transaction hung and its watchdog ended the process (start it
+    again: nothing is lost).
     """
     configure_logging()
     settings = worker_settings()
     if slot:
         settings = settings._replace(slot=slot)
-    worker = build_worker(kafka(bootstrap), settings)
-    _until_stopped(worker.run)
+    kafka_settings = kafka(bootstrap)
+    refuse_wrong_settings(kafka_settings, WORKER_GROUP)
+    telemetry = WorkerTelemetry(settings.slot)
+    folder = state_folder(cluster_id(kafka_settings), kafka_settings.prefix)
+    with observed(telemetry, metrics_host, metrics_port):
+        worker = build_worker(kafka_settings, settings, folder, telemetry)
+        _until_stopped(worker.run)
 
 
 def run_projector(
@@ -107,6 +139,8 @@ def run_projector(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Delete these topics and derive them again.")
     ] = False,
+    metrics_port: MetricsPort = 0,
+    metrics_host: MetricsHost = LOOPBACK,
 ) -> None:
     """Derive charges, balances, alerts and rejections from the journal, until SIGTERM or Ctrl-C.
 
@@ -121,8 +155,12 @@ def run_projector(
     settings = kafka(bootstrap)
     if rebuild:
         rebuild_outputs(settings)
-    projector = build_projector(settings, slot)
-    _until_stopped(projector.run)
+    refuse_wrong_settings(settings, PROJECTOR_GROUP)
+    telemetry = ProjectorTelemetry(slot)
+    folder = state_folder(cluster_id(settings), settings.prefix)
+    with observed(telemetry, metrics_host, metrics_port):
+        projector = build_projector(settings, slot, folder, telemetry)
+        _until_stopped(projector.run)
 
 
 def rebuild_outputs(settings: KafkaSettings) -> None:
@@ -142,16 +180,19 @@ def _until_stopped(run: Callable[[threading.Event], None]) -> None:
 
 @contextmanager
 def running(
-    settings: KafkaSettings, *commands: str, log: Path | None = None
+    settings: KafkaSettings, *commands: str, log: Path | None = None, home: Path | None = None
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Run `tollbook COMMAND` processes; each is stopped, and waited for, at the end.
 
-    Their messages go to `log`, or to this process's stderr.
+    Their messages go to `log`, or to this process's stderr; their caches to `home`, or to
+    TOLLBOOK_HOME.
     """
     environment = {
         **os.environ,
         "TOLLBOOK_BOOTSTRAP": settings.bootstrap,
         "TOLLBOOK_PREFIX": settings.prefix,
+        "TOLLBOOK_METRICS_PORT": "",  # one port cannot serve several processes
+        **({"TOLLBOOK_HOME": str(home)} if home else {}),
     }
     program = [sys.executable, "-m", "engine.entrypoints.cli"]
     with ExitStack() as stack:
@@ -183,9 +224,12 @@ def up(
     broker = LocalBroker.start(default_folder())
     settings = kafka(broker.bootstrap)
     try:
-        create_topics(settings, partitions)
+        found_deployment(settings, partitions, to_any_source=True)
         with running(settings, "run", "project") as processes:
             say(f"tollbook is up at {broker.bootstrap}; Ctrl-C stops it")
+            say(
+                "a new deployment here is open: it takes usage of any source (tollbook source list)"
+            )
             typer.echo(broker.bootstrap)
             _wait(processes)
     finally:

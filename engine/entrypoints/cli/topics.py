@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from engine.adapters.kafka.topics import create_topics
+from engine.adapters.kafka.founding import found_deployment
 from engine.entrypoints.cli.common import AsJson, Bootstrap, kafka, print_rows
 
 app = typer.Typer(help="The topics of a deployment.", no_args_is_help=True)
@@ -20,15 +20,21 @@ def create(
     bootstrap: Bootstrap = None,
     partitions: Annotated[int, typer.Option(min=1, max=1000, help="Fixed for life.")] = 4,
     replication: Annotated[int, typer.Option(min=1, max=9, help="Copies of each record.")] = 1,
+    to_any_source: Annotated[
+        bool, typer.Option("--open", help="Take usage of any source (a new deployment, for demos).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Create the topics that are missing, with the settings that lose no data.
+
+    A new deployment starts with the latest rating rules, and takes usage of registered sources only
+    (`tollbook source register`), unless it is --open.
 
     Example: tollbook topics create --partitions 8 --replication 3
 
     Exit codes: 0 all there; 1 Kafka does not answer, or a topic has another partition count.
     """
-    found = create_topics(kafka(bootstrap), partitions, replication)
+    found = found_deployment(kafka(bootstrap), partitions, replication, to_any_source=to_any_source)
     rows = [
         {"topic": t.name, "partitions": t.partitions, "state": "created" if t.created else "there"}
         for t in found

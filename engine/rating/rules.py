@@ -1,0 +1,46 @@
+"""Revisions of the rating rules: behaviour changes by a record in the `tariffs` topic, never by code.
+
+Every published revision stays in the code, and a charge names the one it was rated by, so history
+verifies to the byte after any upgrade (semantics section 7). A deployment starts with revision 1
+and adopts later ones by a `rules_revision` record.
+
+    1  usage of any source, whenever it comes
+    2  sources are registered, and usage is judged by when it was received: more than five minutes
+       ahead of time is rejected, beyond the source's lateness is in suspense
+"""
+
+from typing import NamedTuple
+
+from engine.rating.errors import InvalidDocument
+
+FIRST_REVISION = 1
+LATEST_REVISION = 2
+REGISTERED_SOURCES = 2
+"""The revision from which sources are registered and times are judged."""
+
+MAX_AHEAD = 5 * 60 * 1_000_000
+"""How far usage may lie ahead of its receipt, in us: clocks differ."""
+
+DEFAULT_LATENESS = 90 * 24 * 3_600 * 1_000_000
+"""How late usage may be received and still be rated at once, in us."""
+
+
+class Terms(NamedTuple):
+    """What one event is rated by: the revision, and its source's lateness in us (None: any)."""
+
+    rules: int = LATEST_REVISION
+    lateness: int | None = None
+
+
+ANY_TIME = Terms()
+"""The latest rules without a bound on lateness, for rating that knows no receipt."""
+
+
+def check_revision(revision: int, place: str) -> None:
+    """Refuse a revision that this code does not have. InvalidDocument."""
+    if not FIRST_REVISION <= revision <= LATEST_REVISION:
+        raise InvalidDocument(
+            f"{place}, rules revision",
+            revision,
+            f"{FIRST_REVISION} to {LATEST_REVISION}; upgrade this program before it is adopted",
+        )
