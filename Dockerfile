@@ -8,7 +8,7 @@ COPY replay replay
 COPY schemas schemas
 RUN pip install --no-cache-dir --constraint constraints.txt '.[engine]' \
     && useradd --create-home tollbook \
-    && install --directory --owner=tollbook /var/lib/tollbook
+    && install --directory --owner=tollbook /var/lib/tollbook /var/lib/tollbook-archive
 
 # Snapshots and indexes live here. They are caches: lost with the container, rebuilt by folding.
 ENV TOLLBOOK_HOME=/var/lib/tollbook

@@ -38,7 +38,7 @@ def test_compose_runs_the_same_kafka_with_the_same_settings() -> None:
 
 
 def test_compose_starts_workers_only_after_the_topics_are_there() -> None:
-    for service in ("worker", "projector"):
+    for service in ("worker-1", "worker-2", "projector", "archiver"):
         waits = COMPOSE["services"][service]["depends_on"]
         assert waits["init"] == {"condition": "service_completed_successfully"}
     assert COMPOSE["services"]["init"]["depends_on"]["kafka"] == {"condition": "service_healthy"}
