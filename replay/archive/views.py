@@ -4,8 +4,8 @@ The views of `queries` read exactly the files that the manifests name at that mo
 and newer segments by name, and have all their columns also when nothing is archived yet. The
 connection can read those files and nothing else of the machine, and takes one SELECT at a time.
 
-    >>> from replay.archive import sql
-    >>> sql("archive", "SELECT account_id, due FROM balances")  # doctest: +SKIP
+    from replay.archive import sql
+    sql("archive", "SELECT account_id, due FROM balances").show()
 
 Money is DECIMAL(38,12) and times are in UTC; a sum of them is exact.
 """
