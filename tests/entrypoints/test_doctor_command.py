@@ -174,7 +174,7 @@ def foreigner(deployment: KafkaSettings) -> Iterator[Any]:
     since = time.monotonic()
     while not consumer.assignment():
         assert time.monotonic() - since < PATIENCE_SECONDS
-        consumer.poll(200)
+        consumer.poll(10_000)  # a poll that ends amid a rebalance may lose it (docs/decisions/0003)
     yield consumer
     consumer.close()
 
