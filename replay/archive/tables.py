@@ -17,7 +17,7 @@ import pyarrow as pa
 from engine.ports import LogRecord
 from replay.archive.columns import TIME, Column, column_of, numbers, texts
 from replay.archive.rows import Row, rows_of
-from schemas.loader import NAMES, latest
+from schemas.loader import latest
 
 _TYPES = {
     "usage": ("usage_event",),
@@ -59,7 +59,7 @@ class Table(NamedTuple):
 @cache
 def table_of(topic: str) -> Table:
     """Return the table of a topic."""
-    structs = {name: _struct(name) for name in _TYPES[topic] if name in NAMES}
+    structs = {name: _struct(name) for name in _TYPES[topic]}
     fields = [pa.field(name, column.type) for name, column in structs.items()]
     return Table(pa.schema([*_ENVELOPE, *fields]), structs)
 
