@@ -1,25 +1,25 @@
 """The inputs of a partition, read again in the order of their offsets.
 
 What a worker made of each usage event is decided anew here, from the record's bytes and what the
-`tariffs` topic said then: admitted, refused, or on the wrong partition. Two things are not in any
-topic and so not judged again: the list of attributes that a worker let through, and the keys that
+`tariffs` topic said then: admitted, refused, or on the wrong partition. Two things are in no topic
+and so are not judged again: the list of attributes that a worker lets through, and the keys that
 signatures are checked with.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from engine.adapters.avro.usage import Fields
 from engine.adapters.forwarded import FORWARDED, as_received
 from engine.adapters.usage_record import read_usage_record
 from engine.ports import LogRecord, RecordLog, TopicPartition
 from engine.rating.authority import Authority
-from engine.rating.errors import Refusal, TollbookError
+from engine.rating.errors import Refusal
 from engine.rating.rules import Terms
 from engine.rating.usage import Origin, Position, UsageEvent, check_usage
 
-
-class MissingInput(TollbookError):
-    """The record that something stands on is not in the log."""
+_CHUNK_OFFSETS = 1_000
+"""A log is read piece by piece, because several partitions of it are read side by side."""
 
 
 class Admitted(NamedTuple):
@@ -33,19 +33,18 @@ class Admitted(NamedTuple):
 class Elsewhere(NamedTuple):
     """A usage event that was passed on to the partition of its account."""
 
-    origin: Origin
     event: UsageEvent
+    origin: Origin
 
 
 Input = Admitted | Elsewhere | Refusal
 
 
 class InputReader:
-    """Reads one topic's partition forward, range by range; each range begins where one ended."""
+    """Reads one partition forward, range by range; each range begins where the last one ended."""
 
     def __init__(self, log: RecordLog, partition: TopicPartition, end: int) -> None:
-        self._partition = partition
-        self._records = log.read(partition, 0, end)
+        self._records = in_chunks(log, partition, end)
         self._ahead: LogRecord | None = None
 
     def until(self, offset: int) -> Iterator[LogRecord]:
@@ -61,42 +60,46 @@ class InputReader:
             yield record
 
 
+def in_chunks(log: RecordLog, partition: TopicPartition, end: int) -> Iterator[LogRecord]:
+    """Yield the records of a partition up to its end, never holding the log while it waits."""
+    for start in range(0, end, _CHUNK_OFFSETS):
+        yield from list(log.read(partition, start, min(start + _CHUNK_OFFSETS, end)))
+
+
 def usage_inputs(
     record: LogRecord, authority: Authority, home_partition: Callable[[str], int]
 ) -> Mapping[Position, Input]:
     """Return what each usage event of a record is, by its position."""
-
-    def position(index: int) -> Position:
-        return Position(record.topic, record.partition, record.offset, index)
-
+    place = Position(record.topic, record.partition, record.offset)
     received = as_received(record)
-    found = received if isinstance(received, Refusal) else read_usage_record(received)
-    if isinstance(received, Refusal) or isinstance(found, Refusal):
-        assert isinstance(found, Refusal)  # noqa: S101 - a refused frame is found as refused
-        return {position(0): found}
+    if isinstance(received, Refusal):
+        return {place: received}
+    found = read_usage_record(received)
+    if isinstance(found, Refusal):
+        return {place: found}
     inputs: dict[Position, Input] = {}
     for index, fields in enumerate(found):
-        origin = Origin(position(index), received.appended_at)
-        event = (
+        origin = Origin(place._replace(index=index), received.appended_at)
+        inputs[origin.position] = (
             fields
             if isinstance(fields, Refusal)
-            else check_usage(fields, frozenset(fields["attributes"]))
-        )
-        inputs[origin.position] = (
-            event
-            if isinstance(event, Refusal)
-            else _admit(event, origin, authority, home_partition(event.account_id))
+            else _admit(fields, origin, authority, home_partition)
         )
     return inputs
 
 
-def _admit(event: UsageEvent, origin: Origin, authority: Authority, home: int) -> Input:
+def _admit(
+    fields: Fields, origin: Origin, authority: Authority, home_partition: Callable[[str], int]
+) -> Input:
+    event = check_usage(fields, frozenset(fields["attributes"]))
+    if isinstance(event, Refusal):
+        return event
     terms = authority.admit(event, origin.received_at)
     if isinstance(terms, Refusal):
         return terms
-    place = origin.position
-    if home == place.partition:
+    home = home_partition(event.account_id)
+    if home == origin.position.partition:
         return Admitted(event, origin, terms)
-    if place.topic != FORWARDED:
-        return Elsewhere(origin, event)
-    return Refusal("misrouted", f"partition: got {place.partition}, expected {home}")
+    if origin.position.topic != FORWARDED:
+        return Elsewhere(event, origin)
+    return Refusal("misrouted", f"partition: got {origin.position.partition}, expected {home}")

@@ -10,7 +10,7 @@ from engine.adapters.avro.usage import Fields, encode_usage
 from engine.adapters.avro.wire import decode, encode
 from engine.ports import LogRecord
 from engine.rating.errors import Refusal
-from engine.rating.usage import Origin
+from engine.rating.usage import Origin, Position
 from schemas.loader import latest
 
 FORWARDED = "usage-forwarded"
@@ -27,6 +27,18 @@ def encode_forwarded(origin: Origin, fields: Fields) -> bytes:
             "usage": encode_usage(fields),
         },
     )
+
+
+def first_position(record: LogRecord) -> Position | Refusal:
+    """Return where a forwarded record's event stood first."""
+    decoded = decode(record.value)
+    if isinstance(decoded, Refusal):
+        return decoded
+    if decoded.name != "forwarded_usage":
+        return Refusal(
+            "wrong_record_type", f"value: got a {decoded.name}, expected a forwarded_usage"
+        )
+    return Position(**decoded.fields["position"])
 
 
 def as_received(record: LogRecord) -> LogRecord | Refusal:

@@ -9,12 +9,11 @@ is passed on, once.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from engine.adapters.avro.account import command_of
 from engine.adapters.avro.usage import Fields, encode_usage
-from engine.adapters.avro.wire import Decoded, decode
+from engine.adapters.command_record import read_command_record
 from engine.adapters.forwarded import FORWARDED, as_received
 from engine.adapters.signing import Signatures
-from engine.adapters.usage_record import read_usage_record, refuse_size
+from engine.adapters.usage_record import read_usage_record
 from engine.ports import LogRecord
 from engine.rating.authority import Authority
 from engine.rating.command import AccountCommand
@@ -129,15 +128,9 @@ class Intake:
 
     def read_command(self, record: LogRecord) -> AccountCommand | Refused:
         """Return the account command in a record of the `accounts` topic."""
-        decoded = refuse_size(record) or decode(record.value)
-        if not isinstance(decoded, Decoded):
-            return Refused(decoded, "", "", "", record.value)
-        if decoded.name != "account_command":
-            refusal = Refusal(
-                "wrong_record_type", f"value: got a {decoded.name}, expected an account_command"
-            )
-            return Refused(refusal, "", "", "", record.value)
-        command = command_of(decoded.fields)
+        command = read_command_record(record)
+        if isinstance(command, Refusal):
+            return Refused(command, "", "", "", record.value)
         home = self._home_partition(command.account_id)
         if not command.account_id or not command.command_id:
             refusal = Refusal("missing_field", "account_id, command_id: expected both to be given")

@@ -182,8 +182,10 @@ def is_done(cluster: MemoryCluster) -> bool:
         if newest is None or newest.tariffs_offset != tariffs:
             return False
         positions = {entry.topic: entry.offset for entry in newest.positions}
-        for topic in ("usage", "accounts"):
-            if positions.get(topic, 0) != cluster.end(TopicPartition(topic, number)):
+        for topic in ("usage", "usage-forwarded", "accounts"):
+            partition = TopicPartition(topic, number)
+            start, end = positions.get(topic, 0), cluster.stable_end(partition)
+            if end != cluster.end(partition) or any(cluster.committed(partition, start, end)):
                 return False
     return True
 

@@ -15,7 +15,7 @@ from replay.archive.archiver import Archiver, Limits
 from replay.archive.folder import Archive
 from replay.archive.layout import TOPICS
 from replay.archive.log import ArchiveLog, CombinedLog
-from replay.balances import replay_balances, replay_balances_at
+from replay.balances import AsOf, replay_balances
 from schemas.loader import NAMES
 from tests.properties.streams import BEGIN, streams
 from tests.replay.clusters import (
@@ -50,7 +50,7 @@ def test_the_archive_of_any_stream_cut_into_any_segments_is_the_log(
         assert read_all(log, names) == read_all(original, names)
         assert replay_balances(log, 1) == replay_balances(original, 1)
         at = BEGIN + 5
-        assert replay_balances_at(log, 1, at) == replay_balances_at(original, 1, at)
+        assert replay_balances(log, 1, AsOf(at)) == replay_balances(original, 1, AsOf(at))
         archived(cluster, Path(folder), limits)
         assert read_all(log, names) == read_all(original, names)
 

@@ -1,25 +1,64 @@
-"""`tollbook replay`: compute again from the journal."""
+"""`tollbook replay`: compute again from the journal, in Kafka or in the archive."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from engine.adapters.avro.views import balance_fields
+from engine.adapters.kafka.partitioning import partition_of
 from engine.entrypoints.cli.balance import balance_json
 from engine.entrypoints.cli.common import (
+    EXIT_REJECTED,
     AsJson,
     Bootstrap,
+    kafka,
+    opened_log,
     parse_time,
+    partition_count,
     print_json,
     print_rows,
     progress_bar,
+    say,
 )
-from engine.entrypoints.cli.evidence import FromArchive, opened_evidence
+from engine.entrypoints.live import LiveBalances
+from engine.ports import RecordLog, TopicPartition
 from engine.rating.balance import Balance
+from engine.rating.errors import InvalidDocument
 from engine.rating.money import format_pico
-from replay.balances import replay_balances, replay_balances_at
+from replay.archive import Archive, ArchiveLog
+from replay.balances import AsOf, replay_balances
+from replay.checkpoint import checkpoint_of, read_checkpoint, write_checkpoint
+from replay.journal import fold_journal
+from replay.verify import Selection, Verification, Verifier
 
 app = typer.Typer(help="Compute again from the journal, and nothing else.", no_args_is_help=True)
+
+FromArchive = Annotated[
+    Path | None,
+    typer.Option("--archive", metavar="DIR", help="Read this archive instead of Kafka."),
+]
+
+
+class Evidence(NamedTuple):
+    """A log to replay from; `live`: the balances topic, if it is Kafka."""
+
+    log: RecordLog
+    partitions: int
+    live: dict[str, Balance]
+
+
+@contextmanager
+def opened_evidence(archive: Path | None, bootstrap: str | None) -> Iterator[Evidence]:
+    """Open the archive, or Kafka."""
+    if archive is not None:
+        log = ArchiveLog(Archive(archive))
+        yield Evidence(log, log.partitions("journal"), {})
+        return
+    with opened_log(kafka(bootstrap)) as log_:
+        yield Evidence(log_, partition_count(log_), LiveBalances(log_).refresh())
 
 
 @app.callback()
@@ -32,26 +71,34 @@ def balances(
     at: Annotated[
         str | None, typer.Option(help="Count only usage up to this time (effective at T).")
     ] = None,
+    known: Annotated[
+        Path | None, typer.Option(help="As known at a checkpoint of `replay checkpoint`.")
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="Only this account.")] = None,
+    sequence: Annotated[
+        int | None, typer.Option(min=1, help="As known at this sequence of --account.")
+    ] = None,
     archive: FromArchive = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
     """Fold the whole journal and print every balance; each commit is checked on the way.
 
+    Every answer takes two times: effective at T (--at), as known at K (--known, or --sequence).
+
     Example: tollbook replay balances --at 2026-11-15T00:00:00Z
 
     Exit codes: 0 printed; 1 the journal is broken: the message names partition and commit.
     """
-    moment = parse_time(at, "--at")
+    if sequence is not None and account is None:
+        raise InvalidDocument("--sequence", sequence, "--account as well: sequences are its own")
     with (
-        opened_evidence(bootstrap, archive) as (log, partitions),
+        opened_evidence(archive, bootstrap) as evidence,
         progress_bar("folding the journal", None) as progress,
     ):
-        found = (
-            replay_balances(log, partitions, progress)
-            if moment is None
-            else replay_balances_at(log, partitions, moment, progress)
-        )
+        checkpoint = read_checkpoint(known, evidence.partitions) if known else None
+        as_of = AsOf(parse_time(at, "--at"), checkpoint, account, sequence)
+        found = replay_balances(evidence.log, evidence.partitions, as_of, progress)
     if as_json:
         for balance in found:
             print_json(balance_json(balance_fields(balance)))
@@ -62,3 +109,92 @@ def balances(
 
 def _row(balance: Balance) -> dict[str, object]:
     return {**balance._asdict(), "due": format_pico(balance.due)}
+
+
+@app.command()
+def checkpoint(
+    file: Annotated[Path, typer.Argument(help="A new file; its name is the checkpoint's.")],
+    archive: FromArchive = None,
+    bootstrap: Bootstrap = None,
+) -> None:
+    """Write down what is known now: the last commit of each partition, with its digest.
+
+    Example: tollbook replay checkpoint november-close.json
+
+    Exit codes: 0 written; 1 the file is there already, or the journal is broken.
+    """
+    with (
+        opened_evidence(archive, bootstrap) as evidence,
+        progress_bar("folding the journal", None) as progress,
+    ):
+        states = fold_journal(evidence.log, evidence.partitions, progress)
+    write_checkpoint(checkpoint_of(states), file)
+    say(f"{file}: {sum(state.commit for state in states):,} commits are known")
+
+
+@app.command()
+def verify(
+    account: Annotated[
+        str | None, typer.Option(help="Rate only this account's charges again.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="Rate only usage from this time again.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", help="Rate only usage before this time again.")
+    ] = None,
+    archive: FromArchive = None,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove the journal: rate all usage again with what was known then, and compare to the byte.
+
+    Checks that every charge comes out the same, that usage without a charge is a duplicate, a
+    rejection or forwarded, that commands were decided so, that commits and sequences are gapless,
+    that the hash chain holds, and that balances equal the fold. A selection narrows what is rated
+    again; everything else is checked in any case. Reads Kafka, or --archive alone.
+
+    Example: tollbook replay verify --account acme --from 2026-11-01T00:00:00Z
+
+    Exit codes: 0 everything holds; 1 it could not be read; 4 something differs: the first is named.
+    """
+    selection = Selection(account, parse_time(since, "--from"), parse_time(until, "--to"))
+    with opened_evidence(archive, bootstrap) as evidence:
+        journals = [TopicPartition("journal", n) for n in range(evidence.partitions)]
+        total = sum(evidence.log.ends(journals).values())
+        with progress_bar("verifying the journal", total) as progress:
+            found = Verifier(
+                evidence.log,
+                evidence.partitions,
+                lambda account_id: partition_of(account_id, evidence.partitions),
+                selection,
+                progress,
+            ).verify(evidence.live)
+    if as_json:
+        print_json(_verification_json(found))
+    else:
+        typer.echo("\n".join(_verification_lines(found)))
+    if not found.holds:
+        say(f"differs: {found.difference}")
+        raise typer.Exit(EXIT_REJECTED)
+
+
+def _verification_json(found: Verification) -> dict[str, Any]:
+    return {**found._asdict(), "counts": found.counts._asdict(), "holds": found.holds}
+
+
+def _verification_lines(found: Verification) -> list[str]:
+    counts = found.counts
+    unverified = f", {found.unverified:,} not yet (their usage is not archived)"
+    compared = f", {found.compared:,} live balances equal the fold" if found.compared else ""
+    outcomes = ("charges", "pending", "duplicates", "rejections", "forwarded")
+    sums = " + ".join(f"{name} {getattr(counts, name):,}" for name in outcomes)
+    return [
+        f"commits   {found.commits:,} verified{unverified if found.unverified else ''}",
+        f"usage     {counts.consumed:,} consumed = {sums}",
+        f"charges   {found.charges:,} rated again",
+        f"  stand   {found.stands}",
+        f"  again   {found.again}",
+        f"accounts  {found.accounts:,}{compared}",
+        "verified: everything holds" if found.holds else "NOT verified",
+    ]
