@@ -109,6 +109,18 @@ class KafkaPublisher:
         """Send a record as it is to the partition of its key: single events, foreign encodings."""
         self._send("usage", key, partition_of(key, self._partitions), value)
 
+    def record(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> Placed:
+        """Append a record as it is, unsigned, and wait until it is written."""
+        self._append(topic, partition, key, value, headers)
+        return self._placed(topic, partition)
+
     def flush(self) -> None:
         """Wait until everything is written. NotAcknowledged if Kafka does not say so."""
         for partition in list(self._open):
@@ -122,20 +134,33 @@ class KafkaPublisher:
 
     def _write(self, topic: str, key: str, partition: int, value: bytes) -> Placed:
         self._send(topic, key, partition, value)
+        return self._placed(topic, partition)
+
+    def _placed(self, topic: str, partition: int) -> Placed:
         future = self._sent[-1]
         self.flush()
         return Placed(topic, partition, future.value.offset)
 
     def _send(self, topic: str, key: str, partition: int, value: bytes) -> None:
+        headers = []
+        if self._signing_key is not None and topic == "usage":
+            headers = [sign(self._signing_key, value)]
+        self._append(topic, partition, key.encode(), value, headers)
+
+    def _append(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes,
+        headers: Sequence[tuple[str, bytes]],
+    ) -> None:
         if len(self._sent) >= _MAX_UNACKNOWLEDGED:
             self._settle()
         name = self._settings.topic(topic)
-        headers = None
-        if self._signing_key is not None and topic == "usage":
-            headers = [sign(self._signing_key, value)]
         self._sent.append(
             self._producer.send(
-                name, key=key.encode(), value=value, partition=partition, headers=headers
+                name, key=key, value=value, partition=partition, headers=list(headers) or None
             )
         )
 
