@@ -78,7 +78,7 @@ class RocksIdentityIndexes:
         if not opened:
             place = _free_sibling(first)
             _log.warning(
-                "identity index starts anew beside one that another process holds",
+                "identity_index_replaced",
                 partition=partition,
                 held=[path.name for path in locked],
                 uses=place.name,
@@ -91,7 +91,7 @@ class RocksIdentityIndexes:
             _destroy(other.place, self._options)
         if locked:
             _log.warning(
-                "identity index is used beside one that another process holds",
+                "identity_index_held",
                 partition=partition,
                 held=[path.name for path in locked],
                 uses=best.place.name,
@@ -293,7 +293,7 @@ def _open_or_replace(place: Path, options: Options) -> RocksIdentityIndex:
         if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
             raise
         reason = str(error)
-    _log.warning("identity index is damaged and starts anew", place=place.name, reason=reason)
+    _log.warning("identity_index_damaged", place=place.name, reason=reason)
     _destroy(place, options)
     return RocksIdentityIndex(place, options)
 

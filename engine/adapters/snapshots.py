@@ -67,11 +67,11 @@ class FolderSnapshots:
             except FileNotFoundError:  # another process keeps newer ones by now
                 continue
             except OSError as error:
-                _log.warning("snapshot can not be read", file=str(path), reason=str(error))
+                _log.warning("snapshot_unreadable", file=str(path), reason=str(error))
                 continue
             found = _opened(content)
             if found is None or found[0].commit != _commit_of(path):
-                _log.warning("snapshot is damaged and skipped", file=str(path), size=len(content))
+                _log.warning("snapshot_damaged", file=str(path), size=len(content))
                 continue
             yield found
 

@@ -32,8 +32,9 @@ KEPT_RECORD_BYTES = 1024 * 1024
 class SealedCommit(NamedTuple):
     """A commit ready to be appended: the record, its bytes, and where it must land.
 
-    `forwards`: misrouted usage to pass on in the same transaction; `news`: the counts of this
-    commit alone.
+    `forwards`: misrouted usage to pass on in the same transaction. For telemetry: `news`, the
+    counts of this commit alone; `rejected`, the codes of its rejections; `suspended`, the reasons
+    of its lines in suspense.
     """
 
     commit: JournalCommit
@@ -41,6 +42,8 @@ class SealedCommit(NamedTuple):
     expected_offset: int
     forwards: tuple[Write, ...]
     news: Counts
+    rejected: tuple[str, ...]
+    suspended: tuple[str, ...]
 
 
 class PartitionProcessor:
@@ -60,6 +63,8 @@ class PartitionProcessor:
     def _start_commit(self) -> None:
         self._records: list[bytes] = []
         self._forwards: list[Write] = []
+        self._rejected: list[str] = []
+        self._suspended: list[str] = []
         self._positions = dict(self.state.positions)
         self._tariffs_offset = self.state.tariffs_offset
         self._charges = self._duplicates = self._rejections = 0
@@ -139,6 +144,7 @@ class PartitionProcessor:
         outcome = self.state.ledger.charge(event.usage, origin, event.terms)
         if isinstance(outcome, Charge):
             self._charges += 1
+            self._suspended += [line.reason for line in outcome.lines if line.reason]
             self._add(outcome)
             return outcome
         if isinstance(outcome, Refusal):
@@ -149,6 +155,7 @@ class PartitionProcessor:
     def _reject(self, refused: Refused, origin: Origin) -> Rejection:
         rejection = _rejection(refused, origin, self._kept_bytes)
         self._rejections += 1
+        self._rejected.append(refused.refusal.code)
         self._add(rejection)
         return rejection
 
@@ -190,7 +197,15 @@ class PartitionProcessor:
             (),
         )
         data = encode_commit(commit, self._records)
-        return SealedCommit(commit, data, self.journal_end, tuple(self._forwards), news)
+        return SealedCommit(
+            commit,
+            data,
+            self.journal_end,
+            tuple(self._forwards),
+            news,
+            tuple(self._rejected),
+            tuple(self._suspended),
+        )
 
     def committed(self, sealed: SealedCommit) -> None:
         """Go on after the sealed commit was committed."""

@@ -27,10 +27,12 @@ from engine.ports import (
     TopicPartition,
     Transactions,
     Write,
+    next_append,
 )
 from engine.rating.alert import SuspenseAlerts
 from engine.rating.balance import balance_of
 from engine.rating.charge import Charge, Rejection
+from engine.rating.errors import InvalidDocument
 from engine.rating.journal import JournalCommit
 from engine.rating.ledger import NoIdentities
 from engine.rating.tariff_book import TariffBook
@@ -40,6 +42,7 @@ from engine.telemetry import Telemetry
 
 OUTPUT_TOPICS = ("charges", "balances", "alerts", "rejections")
 _POLL_MS = 100
+_LAG_SECONDS = 3.0
 _MAX_WRITES = 5_000
 """Of one transaction: a poll after a long absence may bring a million charges, and a transaction
 that outlives its timeout is aborted, again and again."""
@@ -118,6 +121,7 @@ class Projector:
         self._snapshot_seconds = snapshot_seconds
         self._clock = clock
         self._snapshots_due_at = clock() + snapshot_seconds
+        self._lag_due_at = clock()
         self._projections: dict[int, Projection] = {}
         self._assigned: frozenset[int] = frozenset()
 
@@ -160,7 +164,18 @@ class Projector:
             return 0
         if self._clock() >= self._snapshots_due_at:
             self._keep()
+        if self._clock() >= self._lag_due_at:
+            self._look_at_lag()
         return len(batch.records)
+
+    def _look_at_lag(self) -> None:
+        """Tell how far behind it is. LogUnavailable if the broker is away: a poll would not say."""
+        journals = [TopicPartition("journal", partition) for partition in self._projections]
+        for journal, end in self._log.ends(journals).items():
+            # The marker of a transaction stands behind its commit record.
+            behind = max(end - next_append(self._projections[journal.partition].stamp.offset), 0)
+            self._telemetry.lag("journal", journal.partition, behind)
+        self._lag_due_at = self._clock() + _LAG_SECONDS
 
     def _project(self, batch: Batch) -> None:
         """Project a batch in transactions that stay far below their timeout."""
@@ -191,6 +206,7 @@ class Projector:
             started = self._clock()
             journal = TopicPartition("journal", partition)
             position = self._inputs.committed(journal)
+            self._refuse_lost_position(partition, position)
             projection = found[partition] = Projection(
                 from_snapshot(
                     partition, self._log, TariffBook(), NoIdentities(), self._snapshots, position
@@ -205,6 +221,17 @@ class Projector:
             commit = projection.state.commit
             _log.info("partition_recovered", partition=partition, commit=commit, folded=folded)
         self._projections = found
+
+    def _refuse_lost_position(self, partition: int, position: int) -> None:
+        """Refuse to begin anew beside what was projected before. InvalidDocument."""
+        charges = TopicPartition("charges", partition)
+        end = self._log.ends([charges])[charges]
+        if position == 0 and next(iter(self._log.read(charges, 0, end)), None) is not None:
+            raise InvalidDocument(
+                f"position of the projectors' group in journal partition {partition}",
+                "none, although charges were projected",
+                "the one it had; derive the topics again with tollbook project --rebuild",
+            )
 
     def _keep(self) -> None:
         """Write a snapshot of each partition that moved; a full disk only costs time later."""

@@ -205,7 +205,15 @@ class Worker:
         self._telemetry.commit_took(time.monotonic() - started)
         for partition, commit in sealed.items():
             self._processors[partition].committed(commit)
-            self._telemetry.decided(partition, commit.commit.commit, commit.news)
+            self._tell(partition, commit)
+
+
+    def _tell(self, partition: int, commit: SealedCommit) -> None:
+        self._telemetry.decided(partition, commit.commit.commit, commit.news)
+        for code in commit.rejected:
+            self._telemetry.rejected(code)
+        for reason in commit.suspended:
+            self._telemetry.suspended(reason)
 
 
 def _writes(partition: int, sealed: SealedCommit) -> list[Write]:

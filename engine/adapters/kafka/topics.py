@@ -97,6 +97,13 @@ def cluster_id(settings: KafkaSettings) -> str:
         return str(client.describe_cluster()["cluster_id"])
 
 
+def replication_of(settings: KafkaSettings, name: str) -> int:
+    """Return how many copies a topic has of each record."""
+    with opened_admin(settings) as client:
+        (topic,) = client.describe_topics([settings.topic(name)])
+        return len(topic["partitions"][0]["replica_nodes"])
+
+
 def forget_topics(settings: KafkaSettings, names: Sequence[str], group: str) -> None:
     """Delete a group with its offsets, then topics; what is missing is no error.
 

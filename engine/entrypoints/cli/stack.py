@@ -19,7 +19,7 @@ from engine.adapters.kafka import KafkaInputs, KafkaLog, KafkaTransactions
 from engine.adapters.kafka.checking import refuse_wrong_settings
 from engine.adapters.kafka.founding import found_deployment
 from engine.adapters.kafka.partitioning import partition_of
-from engine.adapters.kafka.topics import cluster_id, create_topics, forget_topics
+from engine.adapters.kafka.topics import cluster_id, create_topics, forget_topics, replication_of
 from engine.adapters.metrics import ProjectorTelemetry, WorkerTelemetry
 from engine.adapters.signing import Signatures, read_keys
 from engine.adapters.snapshots import FolderSnapshots
@@ -168,7 +168,7 @@ def rebuild_outputs(settings: KafkaSettings) -> None:
     with opened_log(settings) as log:
         partitions = partition_count(log)
     forget_topics(settings, OUTPUT_TOPICS, PROJECTOR_GROUP)
-    create_topics(settings, partitions, names=OUTPUT_TOPICS)
+    create_topics(settings, partitions, replication_of(settings, "journal"), OUTPUT_TOPICS)
 
 
 def _until_stopped(run: Callable[[threading.Event], None]) -> None:
