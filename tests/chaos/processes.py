@@ -7,12 +7,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from engine.settings import KafkaSettings
 
 PATIENCE_SECONDS = 90.0
+DYING_BROKER = (
+    pytest.mark.usefixtures("unreachable_broker"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+)
+"""Marks of tests whose own client sees its broker die."""
 
 
-def start(settings: KafkaSettings, *command: str, log: Path) -> "subprocess.Popen[bytes]":
+TOLLBOOK = "engine.entrypoints.cli"
+
+
+def start(
+    settings: KafkaSettings, *command: str, log: Path, module: str = TOLLBOOK
+) -> "subprocess.Popen[bytes]":
     """Start `tollbook COMMAND` on a deployment; its messages go to a file, its caches beside it."""
     environment = {
         **os.environ,
@@ -23,7 +35,7 @@ def start(settings: KafkaSettings, *command: str, log: Path) -> "subprocess.Pope
     }
     with log.open("ab") as messages:
         process = subprocess.Popen(
-            [sys.executable, "-m", "engine.entrypoints.cli", *command],
+            [sys.executable, "-m", module, *command],
             env=environment,
             stdout=messages,
             stderr=messages,

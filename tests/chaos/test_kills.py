@@ -1,27 +1,19 @@
 """Processes really killed: read_committed readers see each accepted event charged exactly once."""
 
 import random
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.adapters.avro.usage import Fields
-from engine.rating.charge import Rejection
-from replay.journal import fold_journal
-from tests.chaos.processes import kill, kill_what_runs, start, stop, wait_until
-from tests.stream.deployment import PARTITIONS, Deployment, flat, usage
+from tests.chaos.expectations import expect_exactly_once
+from tests.chaos.processes import kill, start, stop, wait_until
+from tests.stream.deployment import Deployment, flat, usage
 
 pytestmark = pytest.mark.kafka
 
 ACCOUNTS = [f"tenant-{number}" for number in range(12)]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_stays() -> Iterator[None]:
-    yield
-    kill_what_runs()
 
 
 @pytest.fixture
@@ -43,33 +35,6 @@ def stream_of(events: int, chance: random.Random) -> list[Fields]:
         if chance.random() < 0.01:
             stream.append({**chance.choice(stream), "subject": "someone-else"})
     return stream
-
-
-def expect_exactly_once(deployment: Deployment, stream: list[Fields]) -> None:
-    """Check everything that a reader can check: the journal against what was sent."""
-    counts = deployment.counts()
-    accepted = {(fields["account_id"], fields["event_id"]) for fields in stream}
-    conflicts = sum(fields["subject"] == "someone-else" for fields in stream)
-    assert counts.conserved
-    assert counts.consumed == len(stream)
-    charges = deployment.charges()
-    charged = Counter((charge.account_id, charge.event_id) for charge in charges)
-    assert set(charged) == accepted
-    assert set(charged.values()) == {1}
-    # The clash is with whichever content came first; another copy of it is a conflict too.
-    rejections = [r for r in deployment.journal() if isinstance(r, Rejection)]
-    assert {r.refusal.code for r in rejections} <= {"identity_conflict"}
-    assert len(rejections) >= conflicts
-    # The fold refuses a gap in commits or sequences, a broken chain and a due that does not follow.
-    states = fold_journal(deployment.log, PARTITIONS)
-    dues = {a.account_id: a.due for state in states for a in state.ledger.accounts.values()}
-    for account_id in ACCOUNTS:
-        amounts = [charge.amount for charge in charges if charge.account_id == account_id]
-        tokens = sum(
-            number + 1 for number in range(len(accepted)) if ACCOUNTS[number % 12] == account_id
-        )
-        assert dues[account_id] == sum(amounts) == tokens * 10**12 // 3
-    assert deployment.replayed_balances()
 
 
 def kill_again_and_again(
