@@ -40,7 +40,8 @@ class WorkerSettings(NamedTuple):
 
     `slot` names it in the group and as transactional.id, stable over restarts; `max_events` and
     `max_commit_bytes` bound a micro-batch; `snapshot_seconds`: the least time between snapshots;
-    `source_keys`: the file with the keys of sources that sign.
+    `source_keys`: the file with the keys of sources that sign; `archive`: where to read what was
+    pruned from Kafka.
     """
 
     slot: str = "worker-1"
@@ -50,6 +51,7 @@ class WorkerSettings(NamedTuple):
     commit_timeout_seconds: float = 30.0
     snapshot_seconds: float = 60.0
     source_keys: Path | None = None
+    archive: Path | None = None
 
 
 _SECURITY = (
@@ -82,11 +84,13 @@ def worker_settings(environment: Mapping[str, str] = os.environ) -> WorkerSettin
     names = environment.get("TOLLBOOK_ATTRIBUTES", ",".join(DEFAULT_ATTRIBUTES))
     allowed = frozenset(name.strip() for name in names.split(",") if name.strip())
     keys = environment.get("TOLLBOOK_SOURCE_KEYS", "")
+    archive = environment.get("TOLLBOOK_ARCHIVE", "")
     return WorkerSettings(
         slot=environment.get("TOLLBOOK_SLOT", "worker-1"),
         allowed_attributes=allowed,
         snapshot_seconds=_seconds(environment, "TOLLBOOK_SNAPSHOT_SECONDS", 60.0),
         source_keys=Path(keys) if keys else None,
+        archive=Path(archive) if archive else None,
     )
 
 

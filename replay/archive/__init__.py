@@ -13,7 +13,7 @@ that was not first committed to Kafka.
 """
 
 from replay.archive.folder import Archive, Identity
-from replay.archive.log import ArchiveLog, CombinedLog
+from replay.archive.log import ArchiveLog, CombinedLog, PrunedLog
 from replay.archive.views import sql
 
-__all__ = ["Archive", "ArchiveLog", "CombinedLog", "Identity", "sql"]
+__all__ = ["Archive", "ArchiveLog", "CombinedLog", "Identity", "PrunedLog", "sql"]

@@ -6,8 +6,9 @@ later, so a replay goes on when Kafka was pruned behind the archive.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from engine.ports import LogRecord, LogStalled, RecordLog, TopicPartition
+from engine.ports import LogPruned, LogRecord, LogStalled, RecordLog, TopicPartition
 from replay.archive.errors import BrokenArchive
 from replay.archive.folder import Archive
 from replay.archive.segments import read_records
@@ -53,6 +54,36 @@ class ArchiveLog:
                 gone = file
                 continue
             position = segment.next_offset
+
+
+class PrunedLog:
+    """`RecordLog` of Kafka, and of an archive for what was pruned from it: for workers.
+
+    The archive is opened only when it is needed: a worker may start before there is one.
+    """
+
+    def __init__(self, log: RecordLog, path: Path) -> None:
+        self._log = log
+        self._path = path
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Return the ends in Kafka."""
+        return self._log.ends(partitions)
+
+    def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[LogRecord]:
+        """Yield the committed records of [start, end); LogPruned if the archive lacks them too."""
+        position = start
+        try:
+            for record in self._log.read(partition, start, end):
+                yield record
+                position = record.offset + 1
+        except LogPruned:
+            archive = ArchiveLog(Archive(self._path))
+            archived = archive.ends([partition])[partition]
+            if position != start or archived <= start:
+                raise
+            yield from archive.read(partition, start, min(end, archived))
+            yield from self._log.read(partition, archived, end)
 
 
 class CombinedLog:

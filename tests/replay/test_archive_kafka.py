@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from engine.adapters.tariff_log import TARIFFS
 from engine.ports import LogPruned
+from engine.settings import WorkerSettings
 from replay.archive import Archive, ArchiveLog, CombinedLog, Identity, sql
 from replay.balances import replay_balances
 from tests.chaos.processes import kill, kill_what_runs, start, stop, wait_until
@@ -195,6 +197,25 @@ def test_when_kafka_forgets_the_archive_remembers(
     assert ArchiveLog(archive).ends(usage_names) == deployment.log.ends(usage_names)
     said = commands.run("verify", "--against-kafka")
     assert said.splitlines()[-1].endswith("0 findings, 0 stray files (they do not count)")
+
+
+def test_a_worker_that_lost_its_caches_recovers_what_kafka_forgot_from_the_archive(
+    deployment: Deployment, commands: Commands, tmp_path: Path
+) -> None:
+    deployment.send_usage(events(0, 100))
+    deployment.rate_all(100)
+    deployment.project_all()
+    commands.run("write")
+    commands.run("prune", "--with-journal")
+    shutil.rmtree(deployment.folder)
+    deployment.send_usage(events(50, 100))
+    with deployment.worker() as worker, pytest.raises(LogPruned):
+        deployment.work_until(worker, 200)
+    with deployment.worker(settings=WorkerSettings(archive=tmp_path / "archive")) as worker:
+        deployment.work_until(worker, 200)
+    commands.run("write")
+    charges = sql(tmp_path / "archive", "SELECT count(*), count(DISTINCT charge_id) FROM charges")
+    assert charges.fetchall() == [(150, 150)]
 
 
 def test_usage_that_no_worker_has_read_yet_is_not_pruned(

@@ -157,7 +157,8 @@ class Deployment:
             yield worker
         finally:
             worker.close()
-            worker._log.close()  # type: ignore[attr-defined]  # noqa: SLF001 - Kafka's
+            log: Any = worker._log  # noqa: SLF001 - Kafka's, or with an archive behind it
+            getattr(log, "_log", log).close()
 
     def work_until(self, worker: Worker, consumed: int) -> Counts:
         """Let a worker take turns until the journal has decided so many usage events."""

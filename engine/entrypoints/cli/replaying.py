@@ -1,64 +1,36 @@
 """`tollbook replay`: compute again from the journal, in Kafka or in the archive."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
 from engine.adapters.avro.views import balance_fields
+from engine.adapters.kafka.log import KafkaLog
 from engine.adapters.kafka.partitioning import partition_of
 from engine.entrypoints.cli.balance import balance_json
 from engine.entrypoints.cli.common import (
     EXIT_REJECTED,
     AsJson,
     Bootstrap,
-    kafka,
-    opened_log,
     parse_time,
-    partition_count,
     print_json,
     print_rows,
     progress_bar,
     say,
 )
+from engine.entrypoints.cli.evidence import FromArchive, opened_evidence
 from engine.entrypoints.live import LiveBalances
-from engine.ports import RecordLog, TopicPartition
+from engine.ports import TopicPartition
 from engine.rating.balance import Balance
 from engine.rating.errors import InvalidDocument
 from engine.rating.money import format_pico
-from replay.archive import Archive, ArchiveLog
 from replay.balances import AsOf, replay_balances
 from replay.checkpoint import checkpoint_of, read_checkpoint, write_checkpoint
 from replay.journal import fold_journal
 from replay.verify import Selection, Verification, Verifier
 
 app = typer.Typer(help="Compute again from the journal, and nothing else.", no_args_is_help=True)
-
-FromArchive = Annotated[
-    Path | None,
-    typer.Option("--archive", metavar="DIR", help="Read this archive instead of Kafka."),
-]
-
-
-class Evidence(NamedTuple):
-    """A log to replay from; `live`: the balances topic, if it is Kafka."""
-
-    log: RecordLog
-    partitions: int
-    live: dict[str, Balance]
-
-
-@contextmanager
-def opened_evidence(archive: Path | None, bootstrap: str | None) -> Iterator[Evidence]:
-    """Open the archive, or Kafka."""
-    if archive is not None:
-        log = ArchiveLog(Archive(archive))
-        yield Evidence(log, log.partitions("journal"), {})
-        return
-    with opened_log(kafka(bootstrap)) as log_:
-        yield Evidence(log_, partition_count(log_), LiveBalances(log_).refresh())
 
 
 @app.callback()
@@ -93,12 +65,12 @@ def balances(
     if sequence is not None and account is None:
         raise InvalidDocument("--sequence", sequence, "--account as well: sequences are its own")
     with (
-        opened_evidence(archive, bootstrap) as evidence,
+        opened_evidence(bootstrap, archive) as (log, partitions),
         progress_bar("folding the journal", None) as progress,
     ):
-        checkpoint = read_checkpoint(known, evidence.partitions) if known else None
+        checkpoint = read_checkpoint(known, partitions) if known else None
         as_of = AsOf(parse_time(at, "--at"), checkpoint, account, sequence)
-        found = replay_balances(evidence.log, evidence.partitions, as_of, progress)
+        found = replay_balances(log, partitions, as_of, progress)
     if as_json:
         for balance in found:
             print_json(balance_json(balance_fields(balance)))
@@ -124,10 +96,10 @@ def checkpoint(
     Exit codes: 0 written; 1 the file is there already, or the journal is broken.
     """
     with (
-        opened_evidence(archive, bootstrap) as evidence,
+        opened_evidence(bootstrap, archive) as (log, partitions),
         progress_bar("folding the journal", None) as progress,
     ):
-        states = fold_journal(evidence.log, evidence.partitions, progress)
+        states = fold_journal(log, partitions, progress)
     write_checkpoint(checkpoint_of(states), file)
     say(f"{file}: {sum(state.commit for state in states):,} commits are known")
 
@@ -159,17 +131,17 @@ def verify(
     Exit codes: 0 everything holds; 1 it could not be read; 4 something differs: the first is named.
     """
     selection = Selection(account, parse_time(since, "--from"), parse_time(until, "--to"))
-    with opened_evidence(archive, bootstrap) as evidence:
-        journals = [TopicPartition("journal", n) for n in range(evidence.partitions)]
-        total = sum(evidence.log.ends(journals).values())
+    with opened_evidence(bootstrap, archive) as (log, partitions):
+        journals = [TopicPartition("journal", n) for n in range(partitions)]
+        total = sum(log.ends(journals).values())
         with progress_bar("verifying the journal", total) as progress:
             found = Verifier(
-                evidence.log,
-                evidence.partitions,
-                lambda account_id: partition_of(account_id, evidence.partitions),
+                log,
+                partitions,
+                lambda account_id: partition_of(account_id, partitions),
                 selection,
                 progress,
-            ).verify(evidence.live)
+            ).verify(LiveBalances(log).refresh() if isinstance(log, KafkaLog) else {})
     if as_json:
         print_json(_verification_json(found))
     else:

@@ -39,6 +39,7 @@ from engine.stream.keeping import Keeper
 from engine.stream.projector import OUTPUT_TOPICS, Projector
 from engine.stream.worker import USAGE_TOPICS, Worker
 from engine.telemetry import Telemetry
+from replay.archive import PrunedLog
 
 WORKER_GROUP = "workers"
 PROJECTOR_GROUP = "projectors"
@@ -56,8 +57,9 @@ def build_worker(
     telemetry: Telemetry,
 ) -> Worker:
     """Wire a worker to Kafka; its caches live in `folder`. InvalidDocument if it may not start."""
-    log = KafkaLog(kafka_settings)
-    partitions = partition_count(log)
+    kafka_log = KafkaLog(kafka_settings)
+    partitions = partition_count(kafka_log)
+    log = PrunedLog(kafka_log, settings.archive) if settings.archive else kafka_log
     return Worker(
         KafkaInputs(
             kafka_settings,
