@@ -7,10 +7,11 @@ from hypothesis import given
 
 from engine.adapters.avro.account import encode_command
 from engine.adapters.avro.authority import encode_registration, encode_revision
-from engine.adapters.avro.charge import encode_charge
+from engine.adapters.avro.charge import charge_fields
 from engine.adapters.avro.journal import commit_digest, encode_commit, encode_record, read_commit
 from engine.adapters.avro.tariff import encode_tariff
 from engine.adapters.avro.usage import encode_usage, encode_usage_batch
+from engine.adapters.avro.wire import encode
 from engine.adapters.memory import MemoryCluster, MemoryLog
 from engine.adapters.tariff_log import TARIFFS
 from engine.ports import LogRecord, RecordLog, TopicPartition
@@ -22,6 +23,8 @@ from engine.rating.period import FIRST_INSTANT, UTC_ZONE
 from engine.rating.rules import LATEST_REVISION
 from replay.balances import replay_balances
 from replay.verify import EVERYTHING, Selection, Verification, Verifier
+from schemas import loader
+from schemas.loader import latest, load
 from tests.properties.memory_deployment import (
     HOMES,
     PARTITIONS,
@@ -264,11 +267,34 @@ def test_commits_whose_usage_is_not_there_yet_are_said_to_be_unverified() -> Non
     assert found.unverified > 0
 
 
-def test_an_older_writer_schema_is_compared_in_its_own_bytes() -> None:
+def test_charges_of_an_older_schema_verify_in_the_bytes_that_it_wrote(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A rolling upgrade that added a field: what was written before it does not have the field."""
+    declared = latest("charge_event").declared
+    older = load(
+        "charge_event",
+        0,
+        {**declared, "fields": [f for f in declared["fields"] if f["name"] != "parent_event_id"]},
+    )
+    monkeypatch.setitem(loader._by_header(), older.header, older)  # noqa: SLF001 - a version that was
+
+    def as_written_then(records: list[LogRecord]) -> list[LogRecord]:
+        rewritten: list[LogRecord] = []
+        previous = bytes(32)
+        for record in records:
+            commit, written = read_commit(record.value)
+            entries = [
+                encode(older, charge_fields(entry)) if isinstance(entry, Charge) else data
+                for entry, data in zip(commit.records, written, strict=True)
+            ]
+            data = encode_commit(commit._replace(previous=previous), entries)
+            previous = commit_digest(data)
+            rewritten.append(record._replace(value=data))
+        return rewritten
+
     log = MemoryLog(history())
-    journal = TopicPartition("journal", HOME)
-    for record in log.read(journal, 0, log.ends([journal])[journal]):
-        commit, written = read_commit(record.value)
-        for entry, data in zip(commit.records, written, strict=True):
-            if isinstance(entry, Charge):
-                assert encode_charge(entry) == data
+    old = Tampered(log, TopicPartition("journal", HOME), as_written_then)
+    found = verified(old)
+    assert found.holds, found.difference
+    assert found.stands != verified(log).stands
