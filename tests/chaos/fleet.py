@@ -120,8 +120,8 @@ class Fleet:
         return self.log(slot).read_bytes()[of.log_offset :].decode(errors="replace")
 
     def works(self, slot: str) -> bool:
-        """Whether a slot's worker has got through its recovery."""
-        return "partitions_assigned" in self.messages(slot, self.running[slot])
+        """Whether a slot's worker has partitions, recovered: from now on it may commit."""
+        return "partition_recovered" in self.messages(slot, self.running[slot])
 
 
 def events(log: Path, name: str) -> Iterator[dict[str, Any]]:

@@ -62,7 +62,7 @@ class Storm:
                 for name in actions:
                     self.fleet.tend()
                     ACTIONS[name](self)
-                    self.pause(self.chance.uniform(0.2, 2.0))
+                    self.pause(self.chance.uniform(0.2, 3.0))
                 self.tell("end of usage")
             self._settle()
         except BaseException as error:
@@ -78,7 +78,7 @@ class Storm:
             self.fleet.tend()
             time.sleep(0.05)
 
-    def pause_until(self, done: Callable[[], bool], seconds: float = 30.0) -> None:
+    def pause_until(self, done: Callable[[], bool], seconds: float = 12.0) -> None:
         """Let time pass until something is so, or it takes too long."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and not done():
