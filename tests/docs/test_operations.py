@@ -189,11 +189,14 @@ def test_a_variable_of_compose_is_one_that_is_read(name: str) -> None:
     assert KafkaSettings(SERVICES[name]["environment"]["TOLLBOOK_BOOTSTRAP"])
 
 
-def test_workers_have_slots_of_their_own_and_share_the_folder_of_caches() -> None:
+def test_workers_have_slots_of_their_own_and_share_the_folder_of_caches_and_the_archive() -> None:
     workers = [service for name, service in SERVICES.items() if name.startswith("worker-")]
     assert len({worker["environment"]["TOLLBOOK_SLOT"] for worker in workers}) == len(workers) == 2
     assert {tuple(worker["volumes"]) for worker in workers} == {
-        ("tollbook-state:/var/lib/tollbook",)
+        (
+            "tollbook-state:/var/lib/tollbook",
+            "tollbook-archive:/var/lib/tollbook-archive:ro",
+        )
     }
 
 

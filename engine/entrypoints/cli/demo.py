@@ -13,6 +13,7 @@ from rich.table import Table
 from engine.adapters.broker import obtain_broker
 from engine.adapters.kafka.founding import found_deployment
 from engine.adapters.kafka.log import KafkaLog
+from engine.adapters.kafka.partitioning import partition_of
 from engine.adapters.kafka.publisher import KafkaPublisher
 from engine.entrypoints.cli.audit import explanation_lines
 from engine.entrypoints.cli.common import opened_log, say
@@ -32,6 +33,7 @@ from engine.rating.money import format_pico
 from engine.settings import DEFAULT_ATTRIBUTES, KafkaSettings
 from replay.balances import replay_balances
 from replay.explain import explain_charge
+from replay.verify import Verifier
 
 _PARTITIONS = 4
 _CHUNK = 300
@@ -147,6 +149,11 @@ def _prove(log: KafkaLog, live: dict[str, Balance], counts: Counts, console: Con
         f"replay         {len(replayed)} balances rebuilt from the journal, {due} USD: "
         f"{'equal to the live ones' if equal else 'DIFFERENT from the live ones'}"
     )
+    verified = Verifier(log, _PARTITIONS, lambda name: partition_of(name, _PARTITIONS)).verify(live)
+    console.print(
+        f"verify         {verified.charges:,} charges rated again: "
+        f"{'equal to the byte' if verified.holds else verified.difference}"
+    )
     event = demo_stream().events[0]
     found = explain_charge(
         log, _PARTITIONS, DemoStream.charge_id(event), frozenset(DEFAULT_ATTRIBUTES)
@@ -156,4 +163,5 @@ def _prove(log: KafkaLog, live: dict[str, Balance], counts: Counts, console: Con
         return False
     console.print("")
     console.print("\n".join(explanation_lines(found)), highlight=False, markup=False)
-    return counts.conserved and equal and found.holds and len(live) == ACCOUNTS
+    proved = equal and verified.holds and verified.charges == counts.charges and found.holds
+    return counts.conserved and proved and len(live) == ACCOUNTS
