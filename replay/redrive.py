@@ -31,6 +31,7 @@ NOT_SENT = "not sent"
 
 Headers = tuple[tuple[str, bytes], ...]
 USAGE = "usage"
+_NEAR_OFFSETS = 1_000
 _SIGNATURE_CODES = ("signature_missing", "signature_wrong")
 
 
@@ -45,9 +46,13 @@ class Resend(NamedTuple):
 
 
 class Impossible(NamedTuple):
-    """Why a rejection can not be sent again, as a sentence."""
+    """Why a rejection can not be sent again, as a sentence.
+
+    `copy_may_tell`: whether the journal's copy of the original may show that it can.
+    """
 
     sentence: str
+    copy_may_tell: bool = False
 
 
 class Outcome(NamedTuple):
@@ -59,28 +64,43 @@ class Outcome(NamedTuple):
 
 
 class Originals:
-    """Reads originals from their topics; the events of one batch read it once."""
+    """Reads originals from their topics, those that stand near each other in one go.
 
-    def __init__(self, log: RecordLog) -> None:
+    `positions`: all that will be asked for; they were decided, so no read of them ever waits.
+    """
+
+    def __init__(self, log: RecordLog, positions: Iterable[Position]) -> None:
         self._log = log
-        self._latest: LogRecord | None = None
+        self._offsets: dict[TopicPartition, set[int]] = {}
+        for position in positions:
+            self._offsets.setdefault(TopicPartition(*position[:2]), set()).add(position.offset)
+        self._near: dict[tuple[object, ...], LogRecord] = {}
 
     def read(self, position: Position) -> LogRecord | Impossible:
         """Return the record at a position, or say that it is gone."""
-        latest = self._latest
-        if latest is not None and latest[:3] == position[:3]:
-            return latest
-        partition = TopicPartition(position.topic, position.partition)
-        gone = "its topic ends before it"
+        gone = None if position[:3] in self._near else self._read_on(position)
+        found = self._near.get(position[:3])
+        if found is not None:
+            return found
+        why = gone or "its topic has no record there"
+        return Impossible(f"the original of {rejection_id(position)} is not there: {why}")
+
+    def _read_on(self, position: Position) -> str | None:
+        """Read on from a position, or say why not."""
+        partition = TopicPartition(*position[:2])
+        self._near = {}
+        end = self._log.ends([partition])[partition]
+        if position.offset >= end:
+            return "its topic ends before it"
+        near = min(position.offset + _NEAR_OFFSETS, end)
+        wanted = {n for n in self._offsets[partition] if position.offset <= n < near}
         try:
-            if position.offset < self._log.ends([partition])[partition]:
-                gone = "its topic has no record there"
-                for record in self._log.read(partition, position.offset, position.offset + 1):
-                    self._latest = record
-                    return record
+            for record in self._log.read(partition, position.offset, max(wanted) + 1):
+                if record.offset in wanted:
+                    self._near[record[:3]] = record
         except LogPruned:
-            gone = "it was deleted from Kafka: give --archive to read it from there"
-        return Impossible(f"the original of {rejection_id(position)} is not there: {gone}")
+            return "it was deleted from Kafka: give --archive to read it from there"
+        return None
 
 
 class Signer:
@@ -145,8 +165,10 @@ class Planner:
                 return self._as_it_was(rejection, record, events)
             if len(events) == 1:
                 return self._event(rejection, record, event, received)
-        elif not isinstance(event, dict) or not _is_rejected(event, rejection):
+        elif event is None or isinstance(event, Refusal):
             return _other(rejection)
+        elif not _is_rejected(event, rejection):
+            return _other(rejection)._replace(copy_may_tell=not rejection.original)
         alone = received._replace(value=encode_usage(event), headers=())
         return self._event(rejection, record, event, alone)
 
@@ -220,9 +242,10 @@ def redrive(
 
     What is resolved is skipped; of rejections with the same bytes only the first is sent.
     """
-    originals = Originals(log)
+    entries = sorted(found, key=lambda entry: entry.rejection.position)
+    originals = Originals(log, (e.rejection.position for e in entries if not e.resolved_by))
     sent: dict[Resend, str] = {}
-    for entry in sorted(found, key=lambda entry: entry.rejection.position):
+    for entry in entries:
         if entry.resolved_by:
             yield Outcome(entry, SKIPPED, f"resolved by {' '.join(entry.resolved_by)}")
             continue
@@ -230,7 +253,9 @@ def redrive(
         if isinstance(record, Impossible):
             yield Outcome(entry, NOT_SENT, record.sentence)
             continue
-        resend = plan(read_rejection(log, entry), record)
+        resend = plan(entry.rejection, record)
+        if isinstance(resend, Impossible) and resend.copy_may_tell:
+            resend = plan(read_rejection(log, entry), record)
         if isinstance(resend, Impossible):
             yield Outcome(entry, NOT_SENT, resend.sentence)
             continue

@@ -215,6 +215,38 @@ def test_an_event_encoded_by_an_older_schema_is_known_by_its_copy_in_the_journal
     assert isinstance(planner.plan(cut, record), Impossible)
 
 
+def test_a_schema_that_was_published_since_the_rejection_does_not_keep_an_event_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deployment = Rejecting()
+    fields = event("e1", source="gateway-9")
+    deployment.send_batch(event("e0"), fields)
+    found = deployment.found()
+    newer = encode_usage(fields)[:-1] + b"\2\0"
+    monkeypatch.setattr("replay.redrive.encode_usage", lambda _: newer)
+    told, sent = deployment.redrive(found)
+    assert outcomes(told) == [SENT]
+    assert sent == [Resend("usage", 0, b"acme", newer)]
+
+
+@pytest.mark.parametrize("near", [1, 2, 3, 100])
+def test_originals_are_found_however_far_they_stand_apart(
+    monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    monkeypatch.setattr("replay.redrive._NEAR_OFFSETS", near)
+    deployment = Rejecting()
+    bad = {0, 1, 3, 8}
+    for number in range(10):
+        gateway = "gateway-9" if number in bad else "gateway-1"
+        deployment.send(event(f"e{number}", source=gateway))
+    told, sent = redriven(deployment)
+    assert outcomes(told) == [SENT] * 4
+    assert sent == [
+        Resend("usage", 0, b"acme", encode_usage(event(f"e{number}", source="gateway-9")))
+        for number in sorted(bad)
+    ]
+
+
 def rejected(original: bytes, fields: Fields) -> Rejection:
     refusal = Refusal("unregistered_source", "source: ...")
     names = (fields["account_id"], fields["source"], fields["event_id"])

@@ -27,6 +27,7 @@ from engine.entrypoints.cli import (
     demo,
     doctor,
     rate,
+    rejections,
     replaying,
     rules,
     schema,
@@ -55,6 +56,7 @@ app.add_typer(account.app, name="account")
 app.add_typer(source.app, name="source")
 app.add_typer(rules.app, name="rules")
 app.add_typer(usage.app, name="usage")
+app.add_typer(rejections.app, name="rejections")
 app.add_typer(replaying.app, name="replay")
 app.add_typer(archive.app, name="archive")
 app.add_typer(audit.app, name="audit")
