@@ -117,7 +117,10 @@ def find_rejections(
     ends = log.ends(names)
     found: list[Found] = []
     awaited: list[frozenset[str]] = []
+    asked = {position.partition for position in wanted.positions}
     for name in names:
+        if asked and name.partition not in asked:
+            continue
         for place, data in _records(log, name, ends[name], ("rejection",), progress):
             rejection = decode_record(data)
             if isinstance(rejection, Rejection) and wanted.takes(rejection):

@@ -95,7 +95,7 @@ def test_usage_of_an_unregistered_source_is_charged_once_after_the_fix_and_a_red
         assert [row["outcome"] for row in told] == ["sent"] * 3
         counts = deployment.work_until(worker, 7)
         assert (counts.charges, counts.rejections, counts.duplicates) == (3, 4, 0)
-        told = operator.rows("redrive", *by_code, "--yes")
+        told = operator.rows("redrive", *by_code)  # nothing is open, so nothing is asked
         assert [row["outcome"] for row in told] == ["skipped"] * 3
     assert operator.states() == {"": "open", "e1": "resolved", "e2": "resolved", "e3": "resolved"}
     assert [row["id"] for row in operator.rows("list")] == ["usage/0/0/0"]

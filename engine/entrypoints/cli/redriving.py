@@ -73,8 +73,8 @@ def redrive(
     keys = {} if key_file is None else read_keys(key_file)
     with opened_evidence(bootstrap, archive) as (log, partitions):
         found = _found(log, partitions, wanted, unknown)
-        if not dry_run and not yes and not wanted.positions:
-            waiting = sum(entry.state == OPEN for entry in found)
+        waiting = sum(entry.state == OPEN for entry in found)
+        if waiting and not dry_run and not yes and not wanted.positions:
             typer.confirm(f"send {waiting} open rejections again?", abort=True, err=True)
         planner = _planner(log, partitions, keys)
         outcomes: list[Outcome] = []
