@@ -91,7 +91,7 @@ def bench_tariff() -> TariffVersion:
     )
 
 
-def bench_commands() -> list[AccountCommand]:
+def bench_commands(accounts: int = ACCOUNTS) -> list[AccountCommand]:
     """Return the commands that open the accounts."""
     orders: tuple[Order, ...] = (
         OpenAccount("USD", UTC_ZONE),
@@ -99,21 +99,21 @@ def bench_commands() -> list[AccountCommand]:
     )
     return [
         AccountCommand(f"{account}/{number}", account, "bench", order)
-        for account in map(account_of, range(ACCOUNTS))
+        for account in (account_of(number, accounts) for number in range(accounts))
         for number, order in enumerate(orders)
     ]
 
 
-def account_of(number: int) -> str:
+def account_of(number: int, accounts: int = ACCOUNTS) -> str:
     """Return the account of the n-th event."""
-    return f"account-{number % ACCOUNTS:03d}"
+    return f"account-{number % accounts:03d}"
 
 
-def bench_event(number: int, occurred_at: int) -> Fields:
+def bench_event(number: int, occurred_at: int, accounts: int = ACCOUNTS) -> Fields:
     """Return the n-th event."""
     return {
         **DEFAULTS,
-        "account_id": account_of(number),
+        "account_id": account_of(number, accounts),
         "source": "bench",
         "event_id": f"call-{occurred_at}-{number}",
         "subject": f"login-{number % 37}",
@@ -124,15 +124,15 @@ def bench_event(number: int, occurred_at: int) -> Fields:
     }
 
 
-def load(settings: KafkaSettings, events: int, *, single: bool) -> None:
+def load(settings: KafkaSettings, events: int, *, single: bool, accounts: int = ACCOUNTS) -> None:
     """Publish tariff, accounts and usage, and wait until all is acknowledged."""
     start = instant(datetime(2026, 11, 1, tzinfo=UTC))
     with KafkaPublisher(settings) as publisher:
         publisher.tariff(bench_tariff())
-        publisher.commands(bench_commands())
+        publisher.commands(bench_commands(accounts))
         publisher.flush()
         for number in range(events):
-            fields = bench_event(number, start + number * _SPACING_US)
+            fields = bench_event(number, start + number * _SPACING_US, accounts)
             if single:
                 publisher.usage_record(fields["account_id"], encode_usage(fields))
             else:

@@ -6,8 +6,10 @@ protocol, rule 6), and an index that ran ahead of the journal would lose a retry
 A disk that is full costs time at the next start and nothing else.
 """
 
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -31,13 +33,31 @@ _LEAST_SHARE = 20
 _log = structlog.get_logger()
 
 
-class Kept:
-    """One partition's caches, and when they were last written."""
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Build state without the garbage collector walking over all of it, again and again.
 
-    def __init__(self, index: IdentityIndex, stamp: Stamp, now: float) -> None:
+    What was built lives as long as the partition, so it is frozen: later collections pass it by.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+class Kept:
+    """One partition's caches, and when they are written next.
+
+    Many new identities bring the next snapshot forward, but not before `not_before`.
+    """
+
+    def __init__(self, index: IdentityIndex, due_at: float) -> None:
         self.index = index
-        self.snapshot = stamp
-        self.due_at = now
+        self.snapshot = Stamp()
+        self.not_before = 0.0
+        self.due_at = due_at
 
 
 class Keeper:
@@ -67,12 +87,13 @@ class Keeper:
         started = self._clock()
         index = self._indexes.open(partition)
         try:
-            recovered = recover(partition, self._log, book, index, self._snapshots)
+            with _uncollected():
+                recovered = recover(partition, self._log, book, index, self._snapshots)
         except BaseException:
             index.close()
             raise
         now = self._clock()
-        self._kept[partition] = Kept(index, Stamp(), now + self._snapshot_seconds)
+        self._kept[partition] = Kept(index, now + self._snapshot_seconds)
         self._telemetry.recovered(partition, now - started, recovered.folded)
         self._telemetry.identities(partition, index.size + index.unwritten)
         _log.info(
@@ -90,10 +111,11 @@ class Keeper:
 
         CommitFailed if the last commit does not stand in the journal.
         """
-        kept = self._kept[state.partition]
-        if self._clock() >= kept.due_at:
+        kept, now = self._kept[state.partition], self._clock()
+        is_much = kept.index.unwritten >= MAX_UNWRITTEN
+        if now >= kept.due_at or (is_much and now >= kept.not_before):
             self.keep(state, last)
-        elif kept.index.unwritten >= MAX_UNWRITTEN:
+        elif is_much:
             self._refuse_lost(state.partition, last)
             self._write_index(state.partition, kept, last)
 
@@ -105,7 +127,8 @@ class Keeper:
             if self._write_index(state.partition, kept, last):
                 self._write_snapshot(state, kept, last)
         now = self._clock()
-        kept.due_at = now + max(self._snapshot_seconds, _LEAST_SHARE * (now - started))
+        kept.not_before = now + _LEAST_SHARE * (now - started)
+        kept.due_at = max(now + self._snapshot_seconds, kept.not_before)
 
     def let_go(self, partition: int) -> None:
         """Release a partition; what was not written is forgotten."""

@@ -9,10 +9,19 @@ import typer
 
 from engine.adapters.broker import obtain_broker
 from engine.adapters.kafka.founding import found_deployment
-from engine.entrypoints import measuring
-from engine.entrypoints.cli.common import AsJson, opened_log, print_json, say
+from engine.adapters.kafka.topics import cluster_id
+from engine.entrypoints import measuring, measuring_evidence
+from engine.entrypoints.cli.common import (
+    AsJson,
+    configure_logging,
+    opened_log,
+    print_json,
+    progress_bar,
+    say,
+)
 from engine.entrypoints.cli.stack import running
-from engine.settings import KafkaSettings
+from engine.settings import KafkaSettings, state_folder
+from replay.archive import Identity
 
 app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
 
@@ -97,6 +106,70 @@ def _print(results: dict[str, Any]) -> None:
         f"latency at {row['offered_per_second']:,}/s: p50 {row['p50_ms']:.1f} ms, p95 "
         f"{row['p95_ms']:.1f} ms, p99 {row['p99_ms']:.1f} ms, max {row['max_ms']:.1f} ms "
         f"(publish -> readable, {row['charges']:,} charges)"
+    )
+
+
+@app.command()
+def evidence(
+    events: Annotated[int, typer.Option(min=20_000, help="Usage events.")] = 200_000,
+    accounts: Annotated[int, typer.Option(min=1, help="Accounts: the size of the state.")] = 2_000,
+    partitions: Annotated[int, typer.Option(min=1, help="Of the topics.")] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """Measure recovery, archiving and verification of a history that one worker has rated.
+
+    Starts a Kafka of its own (or uses TOLLBOOK_BOOTSTRAP) and stops it. Run it on a quiet machine.
+
+    Example: tollbook bench evidence --events 100000 --accounts 5000
+
+    Exit codes: 0 measured; 1 it could not be measured.
+    """
+    configure_logging()
+    with (
+        tempfile.TemporaryDirectory(prefix="tollbook-bench-") as name,
+        obtain_broker(Path(name)) as broker,
+    ):
+        folder, settings = Path(name), _deployment(broker.bootstrap, partitions)
+        say(f"publishing {events:,} events of {accounts:,} accounts ...")
+        measuring.load(settings, events, single=False, accounts=accounts)
+        with opened_log(settings) as log:
+            with running(settings, "run", log=folder / "worker.log", home=folder):
+                measuring.wait_for(log, events)
+            cluster = cluster_id(settings)
+            state = state_folder(cluster, settings.prefix, {"TOLLBOOK_HOME": name})
+            say("recovering ...")
+            recoveries = measuring_evidence.measure_recovery(log, state)
+            identity = Identity(settings.prefix, partitions, cluster)
+            say("archiving ...")
+            archiving = measuring_evidence.measure_archiving(
+                log, folder / "archive", identity, events
+            )
+        with progress_bar("verifying", None) as progress:
+            verifying = measuring_evidence.measure_verifying(folder / "archive", progress)
+    if as_json:
+        recovery = [found._asdict() for found in recoveries]
+        print_json(
+            {
+                "machine": measuring.environment_line(),
+                "recovery": recovery,
+                "archiving": archiving._asdict(),
+                "verifying": verifying._asdict(),
+            }
+        )
+        return
+    typer.echo(f"{measuring.environment_line()}, {partitions} partitions")
+    for found in recoveries:
+        typer.echo(
+            f"recovery, {found.caches:<24} {found.seconds:>6.1f} s ({found.commits_folded:,} commits "
+            f"read, {found.accounts:,} accounts, {found.identities:,} identities)"
+        )
+    typer.echo(
+        f"archive  {archiving.events_per_second:>9,.0f} events/s, "
+        f"{archiving.megabytes_per_million_events:.0f} MB per million events"
+    )
+    typer.echo(
+        f"verify   {verifying.charges_per_second:>9,.0f} charges/s rated again to the byte, "
+        f"{'all equal' if verifying.holds else 'NOT equal'}"
     )
 
 
