@@ -3,10 +3,12 @@
 import gc
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.chaos.processes import kill_what_runs
+from tests.chaos.stream import Stream
 
 
 @pytest.fixture(autouse=True)
@@ -26,3 +28,11 @@ def unreachable_broker(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(logging.CRITICAL + 1, "kafka")
     yield
     gc.collect()
+
+
+@pytest.fixture
+def stream(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> Iterator[Stream]:
+    """Yield a deployment on the session's broker, with usage to be sent to it."""
+    stream = Stream(kafka_bootstrap, topic_prefix, tmp_path)
+    yield stream
+    stream.close()

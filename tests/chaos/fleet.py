@@ -75,6 +75,8 @@ class Fleet:
         ended.process.terminate()
         code = ended.process.wait(timeout=120)
         self.counted["stops"] += 1
+        if code == -signal.SIGTERM and "worker_started" not in self.messages(slot, ended):
+            return  # it was still importing
         if not self._is_excused(slot, ended, code):
             assert code == 0, f"{slot} ended with {code}: {self.messages(slot, ended)[-3000:]}"
 

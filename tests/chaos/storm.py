@@ -66,6 +66,7 @@ class Storm:
                 self.tell("end of usage")
             self._settle()
         except BaseException as error:
+            self.tell(f"{type(error).__name__}: {error}"[:4000])
             error.add_note(f"seed {self.seed}\n" + "\n".join(self.story))
             raise
         finally:
@@ -137,16 +138,17 @@ def patiently(look: Callable[[], _Found]) -> _Found:
 
 def _kill_worker(storm: Storm) -> None:
     """Kill a worker somewhere in its work, sometimes in its start; mostly it comes back at once."""
-    if not storm.fleet.running:
-        storm.fleet.start("worker-1")
-    slot = storm.chance.choice(sorted(storm.fleet.running))
-    if slot not in storm.fleet.frozen and storm.chance.random() < 0.8:
+    if not storm.fleet.awake:
+        storm.fleet.start(storm.fleet.free[0])
+    slot = storm.chance.choice(storm.fleet.awake)
+    if storm.chance.random() < 0.8:
         storm.pause_until(lambda: slot not in storm.fleet.running or storm.fleet.works(slot))
         storm.pause(storm.chance.uniform(0.0, 1.0))
-    storm.fleet.kill(slot)
-    storm.tell(f"killed {slot}")
-    if storm.chance.random() < 0.7 or not storm.fleet.running:
-        storm.fleet.start(slot)
+    if slot in storm.fleet.running:
+        storm.fleet.kill(slot)
+        storm.tell(f"killed {slot}")
+        if storm.chance.random() < 0.7 or not storm.fleet.running:
+            storm.fleet.start(slot)
 
 
 def _stop_worker(storm: Storm) -> None:
@@ -175,9 +177,11 @@ def _remove_worker(storm: Storm) -> None:
 def _freeze_worker(storm: Storm) -> None:
     """Freeze a worker past its session timeout while the others, if any, take over."""
     if not storm.fleet.awake:
-        storm.fleet.start(storm.fleet.free[0])
+        storm.fleet.start(storm.chance.choice(storm.fleet.free))
     slot = storm.chance.choice(storm.fleet.awake)
     storm.pause_until(lambda: slot not in storm.fleet.running or storm.fleet.works(slot))
+    if slot not in storm.fleet.running:
+        return
     storm.fleet.freeze(slot)
     storm.tell(f"froze {slot}; awake: {storm.fleet.awake}")
     if not storm.fleet.awake and storm.chance.random() < 0.7:
