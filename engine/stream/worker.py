@@ -207,7 +207,6 @@ class Worker:
             self._processors[partition].committed(commit)
             self._tell(partition, commit)
 
-
     def _tell(self, partition: int, commit: SealedCommit) -> None:
         self._telemetry.decided(partition, commit.commit.commit, commit.news)
         for code in commit.rejected:
