@@ -3,10 +3,15 @@
 import signal
 
 import pytest
+from kafka.admin import TransactionState
 
+from engine.adapters.kafka.admin import opened_admin
+from engine.adapters.kafka.open_transactions import end_open_transactions
+from engine.ports import TopicPartition
 from tests.chaos.processes import wait_until
 from tests.chaos.stopping_worker import STEPS
 from tests.chaos.stream import Stream
+from tests.stream.deployment import PARTITIONS
 
 pytestmark = pytest.mark.kafka
 
@@ -47,6 +52,18 @@ def test_the_new_owner_of_a_killed_workers_partition_neither_folds_short_nor_ski
     stream.wait_until_decided()
     other.stop()
     stream.expect_exactly_once()
+
+
+def test_a_transaction_that_a_dead_worker_left_open_is_ended_by_whoever_takes_over(
+    stream: Stream,
+) -> None:
+    kill_at(stream, "worker-1", "offsets")
+    settings = stream.deployment.settings
+    name = f"{settings.prefix}workers.worker-1"
+    with opened_admin(settings) as admin:
+        assert admin.describe_transactions([name])[name].state == TransactionState.ONGOING
+        end_open_transactions(settings, [TopicPartition("journal", n) for n in range(PARTITIONS)])
+        assert admin.describe_transactions([name])[name].state == TransactionState.EMPTY
 
 
 @pytest.mark.soak

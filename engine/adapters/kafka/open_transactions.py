@@ -51,7 +51,8 @@ def end_open_transactions(settings: KafkaSettings, partitions: Sequence[TopicPar
 
 def _unended(admin: Any) -> dict[str, Any]:
     """Return the transactions that have begun and not ended, by transactional id."""
-    listings = admin.list_transactions(state_filters=list(_UNENDED))
+    # By value: kafka-python 3.0.12 would send a member's name, which no broker knows.
+    listings = admin.list_transactions(state_filters=[state.value for state in _UNENDED])
     names = sorted({found.transactional_id for each in listings.values() for found in each})
     return dict(admin.describe_transactions(names)) if names else {}
 
