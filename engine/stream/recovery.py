@@ -58,18 +58,21 @@ def recover(
         index.clear()
     state, stamp, _ = from_snapshot(partition, log, book, index, snapshots, end)
     last = min(stamp, index.stamp)
-    folded = 0
-    for record in log.read(journal, last.offset + 1, end):
-        commit, digest = decode_commit(record.value), commit_digest(record.value)
-        _refuse_gap(commit, last)
-        last = Stamp(commit.commit, digest, record.offset)
-        if commit.commit > state.commit:
-            state.fold(commit, digest)
-        else:
-            _take_identities(commit, index)
-        if index.unwritten >= MAX_UNWRITTEN:
-            index.write(last)
-        folded += 1
+    folded, start = 0, last.offset + 1
+    while start < end:
+        for record in log.read(journal, start, end):
+            commit, digest = decode_commit(record.value), commit_digest(record.value)
+            _refuse_gap(commit, last)
+            last = Stamp(commit.commit, digest, record.offset)
+            if commit.commit > state.commit:
+                state.fold(commit, digest)
+            else:
+                _take_identities(commit, index)
+            if index.unwritten >= MAX_UNWRITTEN:
+                index.write(last)
+            folded += 1
+        # What was waited for has moved the end: at least the marker that ended a transaction.
+        start, end = end, log.ends([journal])[journal]
     return Recovered(state, max(last, stamp), end, folded)
 
 
