@@ -219,9 +219,12 @@ def _delete_snapshots(storm: Storm) -> None:
 
 
 def _delete_identities(storm: Storm) -> None:
-    """Delete every identity index, under the hands of the workers that use them."""
+    """Delete every identity index, under the hands of the workers that use them.
+
+    At one stroke: a folder that still loses files while another worker opens it is no folder.
+    """
     for folder in _caches(storm, "identities"):
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder.rename(storm.folder / f"deleted-{time.monotonic()}"))
     storm.tell("deleted the identity indexes")
 
 

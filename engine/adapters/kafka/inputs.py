@@ -11,6 +11,7 @@ from typing import Any
 
 import kafka
 from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import FencedInstanceIdError
 
 from engine.adapters.kafka.failures import named_failures
 from engine.adapters.kafka.log import to_log_record
@@ -97,6 +98,7 @@ class KafkaInputs:
         """Return the next records, in order within each partition."""
         with named_failures(f"slot {self._slot}"):
             polled = self._consumer.poll(timeout_ms=timeout_ms)
+            self._refuse_taken_slot()
         self._finish_rebalance()
         membership = self._consumer.group_metadata()
         records: list[LogRecord] = []
@@ -104,6 +106,18 @@ class KafkaInputs:
             name = self._names[partition.topic]
             records += [to_log_record(record, name) for record in found]
         return Batch(records, membership)
+
+    def _refuse_taken_slot(self) -> None:
+        """FencedInstanceIdError if another process has joined with this slot.
+
+        kafka-python 3.0.12 is told so by a heartbeat, logs it, sends no more of them, and goes on
+        reading what is no longer ours: a stable member without a heartbeat. There is no public call.
+        """
+        coordinator = self._consumer._coordinator  # noqa: SLF001
+        with coordinator._lock:  # noqa: SLF001
+            is_silent = coordinator.stable() and not coordinator._heartbeat_enabled  # noqa: SLF001
+            if is_silent and not (coordinator.rejoining or coordinator.rejoin_needed):
+                raise FencedInstanceIdError(self._slot)
 
     def _finish_rebalance(self) -> None:
         """Join once more if the client forgot a rebalance that it began.
