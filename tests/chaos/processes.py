@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -26,20 +27,31 @@ def start(
     settings: KafkaSettings, *command: str, log: Path, module: str = TOLLBOOK
 ) -> "subprocess.Popen[bytes]":
     """Start `tollbook COMMAND` on a deployment; its messages go to a file, its caches beside it."""
+    with log.open("ab") as messages:
+        return start_with(messages, settings, *command, home=log.parent / "home", module=module)
+
+
+def start_with(
+    messages: IO[bytes] | int,
+    settings: KafkaSettings,
+    *command: str,
+    home: Path,
+    module: str = TOLLBOOK,
+) -> "subprocess.Popen[bytes]":
+    """Start `tollbook COMMAND` with its messages going to an open file."""
     environment = {
         **os.environ,
         "TOLLBOOK_BOOTSTRAP": settings.bootstrap,
         "TOLLBOOK_PREFIX": settings.prefix,
-        "TOLLBOOK_HOME": str(log.parent / "home"),
+        "TOLLBOOK_HOME": str(home),
         "TOLLBOOK_SNAPSHOT_SECONDS": "0.5",
     }
-    with log.open("ab") as messages:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *command],
-            env=environment,
-            stdout=messages,
-            stderr=messages,
-        )
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *command],
+        env=environment,
+        stdout=messages,
+        stderr=messages,
+    )
     _started.append(process)
     return process
 
