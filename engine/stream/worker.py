@@ -89,11 +89,9 @@ class Worker:
         """
         batch = self._inputs.poll(_POLL_MS)
         assigned = self._inputs.take_assignment()
-        if assigned is not None:
-            self._reassign(assigned)
         if assigned is not None or self._processors.keys() != self._assigned:
             # Each partition starts where its journal says, so this batch comes again.
-            self._recover_missing()
+            self._recover(assigned)
             return 0
         try:
             return self._decide_and_commit(batch)
@@ -152,6 +150,19 @@ class Worker:
     def _drop_all(self) -> None:
         for partition in list(self._processors):
             self._drop(partition)
+
+    def _recover(self, assigned: frozenset[int] | None) -> None:
+        """Have every assigned partition at its journal's end, and reading from there.
+
+        If that fails all are dropped: one that was started already reads on meanwhile.
+        """
+        try:
+            if assigned is not None:
+                self._reassign(assigned)
+            self._recover_missing()
+        except (CommitFailed, LogStalled, LogUnavailable):
+            self._drop_all()
+            raise
 
     def _recover_missing(self) -> None:
         missing = sorted(self._assigned - self._processors.keys())

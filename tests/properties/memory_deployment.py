@@ -1,6 +1,6 @@
 """Workers over a cluster in memory: random inputs, cuts, failures, and what must come out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from engine.adapters.avro.account import encode_command
@@ -11,7 +11,14 @@ from engine.adapters.memory import MemoryCluster, MemoryInputs, MemoryLog, Memor
 from engine.adapters.memory_caches import MemoryIdentityIndexes, MemorySnapshots
 from engine.adapters.signing import Signatures
 from engine.adapters.tariff_log import TARIFFS, TariffLog
-from engine.ports import CommitFailed, TopicPartition, Write
+from engine.ports import (
+    CommitFailed,
+    LogRecord,
+    LogUnavailable,
+    RecordLog,
+    TopicPartition,
+    Write,
+)
 from engine.rating.command import AccountCommand
 from engine.rating.journal import Counts, JournalCommit, PartitionState
 from engine.rating.ledger import MemoryIdentities
@@ -97,6 +104,30 @@ class Caches:
             self.snapshots = MemorySnapshots()
 
 
+class FlakyLog:
+    """A log whose broker is away when it is asked for the n-th time, for each n as told."""
+
+    def __init__(self, log: RecordLog, away: Set[int]) -> None:
+        self._log = log
+        self._away = away
+        self._asked = 0
+
+    def _ask(self) -> None:
+        self._asked += 1
+        if self._asked - 1 in self._away:
+            raise LogUnavailable("the broker is away")
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Return the ends, or fail."""
+        self._ask()
+        return self._log.ends(partitions)
+
+    def read(self, partition: TopicPartition, start: int, end: int) -> Iterator[LogRecord]:
+        """Yield the records, or fail."""
+        self._ask()
+        yield from self._log.read(partition, start, end)
+
+
 class MemoryWorker:
     """A worker and the parts of it that a test plays with; it keeps a snapshot of every turn."""
 
@@ -107,10 +138,12 @@ class MemoryWorker:
         failures: Sequence[str | None] = (),
         max_commit_bytes: int = 4 * 1024 * 1024,
         caches: Caches | None = None,
+        away: Set[int] = frozenset(),
     ) -> None:
         self.inputs = MemoryInputs(cluster, USAGE_TOPICS, group=GROUP, slot=slot, max_records=100)
         self.transactions = Failing(cluster, slot, failures)
-        log, telemetry, caches = MemoryLog(cluster), Telemetry(), caches or Caches()
+        log, telemetry = FlakyLog(MemoryLog(cluster), away), Telemetry()
+        caches = caches or Caches()
         self.worker = Worker(
             self.inputs,
             log,

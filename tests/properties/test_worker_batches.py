@@ -6,17 +6,22 @@ fall anywhere.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
+import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
 from engine.adapters.avro.journal import decode_record
+from engine.adapters.avro.usage import encode_usage
 from engine.adapters.memory import MemoryCluster
+from engine.ports import LogUnavailable, TopicPartition
 from engine.rating.charge import Charge, Rejection
 from engine.rating.journal import Counts
 from tests.properties.memory_deployment import (
     ABORTED,
     FAILURES,
+    HOMES,
     TOPICS,
     Caches,
     MemoryWorker,
@@ -26,6 +31,7 @@ from tests.properties.memory_deployment import (
     work,
 )
 from tests.properties.streams import Input, Use, streams
+from tests.rating.scenario import usage_fields
 
 PHASES = st.tuples(streams(), st.sets(st.integers(4, 30), max_size=3)).map(
     lambda drawn: [
@@ -149,6 +155,25 @@ def test_commits_that_fail_in_any_way_change_nothing_in_what_is_charged(
     expect_exactly_once(phases, found)
 
 
+@given(PHASES, POLLS, st.sets(st.integers(0, 40), max_size=5), SOME_FAILURES)
+def test_a_broker_that_is_away_at_any_question_costs_time_only(
+    phases: list[list[Input]], polls: list[int], away: set[int], failures: list[str | None]
+) -> None:
+    cluster = MemoryCluster(TOPICS)
+    turn = Turns(MemoryWorker(cluster, failures=failures, away=away), polls)
+
+    def turn_in_spite_of_it() -> None:
+        with suppress(LogUnavailable):
+            turn()
+
+    for phase in phases:
+        append_phase(cluster, phase, ())
+        work(cluster, turn_in_spite_of_it)
+    found = outcomes(cluster)
+    assert found == in_one_go(phases, ())
+    expect_exactly_once(phases, found)
+
+
 @given(PHASES, POLLS)
 def test_events_of_an_aborted_transaction_are_charged_on_retry_and_are_no_duplicates(
     phases: list[list[Input]], polls: list[int]
@@ -251,3 +276,16 @@ def test_the_place_of_its_record_stops_a_zombie_that_nothing_else_stops(
     found = outcomes(cluster)
     assert found == in_one_go(phases, ())
     expect_exactly_once(phases, found)
+
+
+@pytest.mark.parametrize("question", range(14))
+def test_a_recovery_that_is_broken_off_between_two_partitions_skips_nothing(question: int) -> None:
+    cluster = MemoryCluster(TOPICS)
+    for number in range(6):
+        fields = usage_fields(f"e{number}", "2026-11-02T00:00:00Z", {"input": 3})
+        cluster.append(TopicPartition("usage", HOMES["acme"]), encode_usage(fields))
+    worker = MemoryWorker(cluster, away={question})
+    for _ in range(12):
+        with suppress(LogUnavailable):
+            worker.turn(2)
+    assert outcomes(cluster)[HOMES["acme"]].counts.charges == 6
