@@ -168,6 +168,8 @@ class Worker:
         missing = sorted(self._assigned - self._processors.keys())
         self._transactions.fence([TopicPartition("journal", number) for number in missing])
         self._tariffs.read_all()
+        if self._tariffs.authority.is_open:
+            _log.warning("open_to_any_source", rules=self._tariffs.authority.rules)
         for partition in missing:
             recovered = self._keeper.recover(partition, self._tariffs.book)
             self._processors[partition] = PartitionProcessor(recovered, self._intake)
