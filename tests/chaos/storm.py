@@ -6,6 +6,8 @@ what was done, so the same storm can be started again; processes have their own 
 same weather, not the same raindrops.
 """
 
+import itertools
+import math
 import random
 import shutil
 import time
@@ -104,9 +106,21 @@ class Storm:
         for slot in self.fleet.awake:
             self.fleet.stop(slot)
         self.tell(f"stopped; {dict(self.fleet.counted)}")
+        self.tell(f"longest pauses of a partition: {self._pauses()[-8:]}")
         expect_exactly_once(self.deployment, self.feeder.sent)
         self._expect_live_balances()
         self.tell("checked")
+
+    def _pauses(self) -> list[float]:
+        """Return the seconds between one commit of a partition and its next, in order."""
+        commits: dict[int, list[int]] = {}
+        for record in self.deployment.read("journal"):
+            commits.setdefault(record.partition, []).append(record.appended_at)
+        return sorted(
+            round((later - earlier) / 1e6, 1)
+            for times in commits.values()
+            for earlier, later in itertools.pairwise(times)
+        )
 
     def _expect_live_balances(self) -> None:
         replayed = self.deployment.replayed_balances()
@@ -189,6 +203,7 @@ def _freeze_worker(storm: Storm) -> None:
 
 
 def _kill_broker(storm: Storm) -> None:
+    storm.fleet.broker_back_at = math.inf
     storm.broker.kill()
     storm.tell("killed the broker")
     storm.pause(storm.chance.uniform(0.0, 2.0))
@@ -202,7 +217,7 @@ def _restart_broker(storm: Storm) -> None:
 
 
 def _restart(storm: Storm) -> None:
-    storm.fleet.broker_back_at = time.monotonic() + 60  # until it is back
+    storm.fleet.broker_back_at = math.inf
     storm.broker.restart()
     storm.fleet.broker_back_at = time.monotonic()
     storm.tell("the broker answers")
