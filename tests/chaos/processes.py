@@ -79,9 +79,11 @@ def stop(process: "subprocess.Popen[bytes]") -> int:
     return process.wait(timeout=60)
 
 
-def wait_until(done: Callable[[], bool], what: str) -> None:
+def wait_until(
+    done: Callable[[], bool], what: str, patience_seconds: float = PATIENCE_SECONDS
+) -> None:
     """Wait for something that processes do; fail with what it was."""
     since = time.monotonic()
     while not done():
-        assert time.monotonic() - since < PATIENCE_SECONDS, f"still not so: {what}"
+        assert time.monotonic() - since < patience_seconds, f"still not so: {what}"
         time.sleep(0.1)

@@ -15,6 +15,10 @@ from tests.stream.deployment import PARTITIONS
 
 pytestmark = [pytest.mark.kafka, *DYING_BROKER]
 
+_HANGING_SECONDS = 240.0
+"""A broker may come back without the markers of a commit that it has acknowledged: recovery waits
+for a minute, then aborts what hangs and begins again."""
+
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[LocalBroker]:
@@ -56,6 +60,7 @@ def kill_broker_at(
             or patiently(stream.deployment.counts).consumed >= len(stream.sent)
         ),
         f"the worker goes on, or its watchdog ends it; see {worker.log}",
+        _HANGING_SECONDS,
     )
     if worker.process.poll() is None:
         return worker

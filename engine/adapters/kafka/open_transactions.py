@@ -74,10 +74,13 @@ def _hangs(producer: Any, known: set[int]) -> bool:
 
 
 def _abort(admin: Any, partition: Any, producer: Any) -> None:
+    # With the epoch of the coordinator that wrote there last: the client's default, -1, is older
+    # than any, and a partition that has seen a marker refuses it (TransactionCoordinatorFenced).
     spec = AbortTransactionSpec(
         topic_partition=partition,
         producer_id=producer.producer_id,
         producer_epoch=producer.producer_epoch,
+        coordinator_epoch=max(producer.coordinator_epoch, 0),
     )
     try:
         admin.abort_transaction(spec)
