@@ -1,7 +1,7 @@
 """Some workers and their supervisor: starts again what its own watchdog ended, and counts it.
 
 A worker may end by itself for one reason only: a transaction hung and its watchdog ended the
-process. One that was still starting while the broker was away may say so and end, too.
+process. One that was still starting or joining while the broker was away may say so and end, too.
 """
 
 import json
@@ -112,8 +112,14 @@ class Fleet:
             self.counted["watchdog"] += 1
             return True
         was_away = ended.since < self.broker_back_at + _BROKER_GRACE_SECONDS
-        if code == 1 and was_away and "worker_started" not in self.messages(slot, ended):
+        messages = self.messages(slot, ended)
+        if code == 1 and was_away and "worker_started" not in messages:
             self.counted["not_started"] += 1
+            return True
+        # A coordinator that dies while a member joins has forgotten its new member id, and takes
+        # the one before for another process that holds the slot.
+        if code == 1 and was_away and "a slot that another process uses" in messages:
+            self.counted["taken_for_another"] += 1
             return True
         return False
 
