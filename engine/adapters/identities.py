@@ -5,9 +5,10 @@ Nearly every question is about an identity that is new, and a Bloom filter of te
 answers 99 % of those without touching a file. Filters, indexes, data blocks and write buffers of
 all partitions share one cache, so memory does not grow with their number (docs/decisions/0010).
 
-It is a cache of the journal: whatever is wrong with a directory, the answer is another one. The
-directory of a partition is `partition-0003`; while another process holds it, `partition-0003.1` and
-so on take its place, and the next one to open the partition keeps the one that went furthest.
+It is a cache of the journal: whatever is wrong with a directory, the answer is another one. Each is
+named for its partition and made once, `partition-0003.5f0c2e91`: a name that was deleted is never used
+again, because a process may still write there. While another process holds one, a new one takes its
+place, and the next to open the partition keeps the one that went furthest.
 """
 
 import errno
@@ -15,6 +16,7 @@ import os
 import shutil
 import struct
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,6 +48,7 @@ _WRITE_BUFFERS_BYTES = 64 * 2**20
 _WRITE_BUFFER_BYTES = 16 * 2**20
 _FILTER_BITS = 10
 _RETRY_SECONDS = 0.05
+_PATIENT_AGAIN_SECONDS = 60.0
 _STAMP_KEY = b"stamp"
 _STAMP = struct.Struct(">qq32s")
 _MARGIN_BYTES = 2**20
@@ -69,20 +72,21 @@ class RocksIdentityIndexes:
         self._folder = folder
         self._options = _options(cache_bytes)
         self._lock_seconds = lock_seconds
+        self._waited_at = -_PATIENT_AGAIN_SECONDS
 
     def open(self, partition: int) -> "RocksIdentityIndex":
         """Open the index of a partition, for this process alone. OSError if the folder is unfit."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        first = self._folder / f"partition-{partition:04d}"
-        opened, locked = self._open_all(_siblings(first) or [first])
+        opened, locked = self._open_all(sorted(self._folder.glob(f"partition-{partition:04d}.*")))
         if not opened:
-            place = _free_sibling(first)
-            _log.warning(
-                "identity_index_replaced",
-                partition=partition,
-                held=[path.name for path in locked],
-                uses=place.name,
-            )
+            place = self._folder / f"partition-{partition:04d}.{uuid.uuid4().hex[:8]}"
+            if locked:
+                _log.warning(
+                    "identity_index_replaced",
+                    partition=partition,
+                    held=[path.name for path in locked],
+                    uses=place.name,
+                )
             return RocksIdentityIndex(place, self._options)
         opened.sort(key=lambda index: index.stamp.commit)
         best = opened.pop()
@@ -99,17 +103,28 @@ class RocksIdentityIndexes:
         return best
 
     def _open_all(self, places: list[Path]) -> tuple[list["RocksIdentityIndex"], list[Path]]:
-        """Open what can be opened, waiting a little for locks; return what stays locked too."""
+        """Open what can be opened, waiting a little for locks; return what stays locked too.
+
+        Whoever waited in vain does not wait again for a while: what holds one partition's index
+        holds the others' as well.
+        """
         opened: list[RocksIdentityIndex] = []
-        deadline = time.monotonic() + self._lock_seconds
+        started = time.monotonic()
+        is_patient = started - self._waited_at >= _PATIENT_AGAIN_SECONDS
+        deadline = started + (self._lock_seconds if is_patient else 0.0)
         while True:
             locked = []
             for place in places:
                 try:
-                    opened.append(_open_or_replace(place, self._options))
+                    found = _open_or_remove(place, self._options)
                 except _LockedError:
                     locked.append(place)
-            if not locked or time.monotonic() >= deadline:
+                else:
+                    opened += [found] if found else []
+            if not locked:
+                return opened, locked
+            if time.monotonic() >= deadline:
+                self._waited_at = time.monotonic()
                 return opened, locked
             places = locked
             time.sleep(_RETRY_SECONDS)
@@ -210,8 +225,11 @@ class RocksIdentityIndex:
         _require_room(self.place, logged_bytes + 2 * batch_bytes + _MARGIN_BYTES)
         with suppress(Exception):  # it says once more that it could not write
             self._database.close()
-        self._database = _connect(self.place, self._options)
-        self._get = self._database.get
+        expected = self._stamp
+        self._begin(_connect(self.place, self._options))
+        if self._stamp != expected:
+            self._stamp = Stamp()
+            raise OSError(errno.ENOENT, "the directory is not the one that was written", self.place)
 
     def clear(self) -> None:
         """Forget everything: the stamp is Stamp() again. OSError if that can not be."""
@@ -281,8 +299,8 @@ def _connect(place: Path, options: Options) -> Rdict:
         return Rdict(str(place), options)
 
 
-def _open_or_replace(place: Path, options: Options) -> RocksIdentityIndex:
-    """Open a directory; one that is damaged is emptied. _LockedError; OSError if it can not be."""
+def _open_or_remove(place: Path, options: Options) -> RocksIdentityIndex | None:
+    """Open a directory; one that is damaged is removed, None. _LockedError; OSError of the disk."""
     try:
         if not (place / _DAMAGED).exists():
             return RocksIdentityIndex(place, options)
@@ -295,7 +313,7 @@ def _open_or_replace(place: Path, options: Options) -> RocksIdentityIndex:
         reason = str(error)
     _log.warning("identity_index_damaged", place=place.name, reason=reason)
     _destroy(place, options)
-    return RocksIdentityIndex(place, options)
+    return None
 
 
 def _destroy(place: Path, options: Options) -> None:
@@ -308,20 +326,6 @@ def _destroy(place: Path, options: Options) -> None:
         if _is_locked(str(error)):
             return
     shutil.rmtree(place, ignore_errors=True)
-
-
-def _siblings(first: Path) -> list[Path]:
-    """Return the directories of a partition that exist: `first`, then by number."""
-    numbered = [path for path in first.parent.glob(f"{first.name}.*") if path.is_dir()]
-    numbered.sort(key=lambda path: (len(path.name), path.name))
-    return [path for path in (first, *numbered) if path.exists()]
-
-
-def _free_sibling(first: Path) -> Path:
-    number = 1
-    while (place := first.with_name(f"{first.name}.{number}")).exists():
-        number += 1
-    return place
 
 
 def _is_locked(message: str) -> bool:

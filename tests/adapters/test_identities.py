@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,12 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def directory(folder: Path) -> Path:
+    """Return the one directory of the partition."""
+    (found,) = folder.glob("partition-0003.*")
+    return found
+
+
 def test_a_process_lets_go_of_a_partition_by_closing_it(tmp_path: Path) -> None:
     fill(tmp_path, 7, 1)
     with process("hold", tmp_path) as other:
@@ -61,12 +67,13 @@ def test_a_process_lets_go_of_a_partition_by_closing_it(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_let_go_of_in_time_is_waited_for(tmp_path: Path) -> None:
     fill(tmp_path, 7, 1)
+    before = names(tmp_path)
     with process("hold", tmp_path) as other:
         line(other)
         other.kill()
         index = RocksIdentityIndexes(tmp_path).open(PARTITION)
     assert index.get(identity(1)) == digest(1)
-    assert names(tmp_path) == ["partition-0003"]
+    assert names(tmp_path) == before
     index.close()
 
 
@@ -80,9 +87,7 @@ def test_a_partition_that_a_stopped_process_holds_gets_a_directory_beside_it(
         with capture_logs() as logs:
             index = RocksIdentityIndexes(tmp_path, lock_seconds=0.2).open(PARTITION)
         assert index.stamp == Stamp()
-        assert [(log["log_level"], log["uses"]) for log in logs] == [
-            ("warning", "partition-0003.1")
-        ]
+        assert [(log["log_level"], log["uses"]) for log in logs] == [("warning", index.place.name)]
         index.add(identity(2), digest(2))
         index.write(Stamp(9, digest(9), 9))
         index.close()
@@ -93,15 +98,15 @@ def test_a_partition_that_a_stopped_process_holds_gets_a_directory_beside_it(
 
 def test_of_two_directories_the_one_that_went_further_is_kept(tmp_path: Path) -> None:
     fill(tmp_path, 7, 1)
-    shutil.copytree(tmp_path / "partition-0003", tmp_path / "partition-0003.1")
+    shutil.copytree(directory(tmp_path), tmp_path / "partition-0003.copy")
     fill_only = RocksIdentityIndexes(tmp_path / "other").open(PARTITION)
     fill_only.write(Stamp(9, digest(9), 9))
     fill_only.close()
-    shutil.move(tmp_path / "other" / "partition-0003", tmp_path / "partition-0003.2")
+    shutil.move(directory(tmp_path / "other"), tmp_path / "partition-0003.further")
     (tmp_path / "other").rmdir()
     index = RocksIdentityIndexes(tmp_path).open(PARTITION)
     assert index.stamp.commit == 9
-    assert names(tmp_path) == ["partition-0003.2"]
+    assert names(tmp_path) == ["partition-0003.further"]
     index.close()
 
 
@@ -112,26 +117,33 @@ def test_other_partitions_with_a_similar_name_are_left_alone(tmp_path: Path) -> 
         index.close()
     index = RocksIdentityIndexes(tmp_path).open(1000)
     assert index.stamp.commit == 1000
-    assert names(tmp_path) == ["partition-1000", "partition-10000"]
+    assert [name.partition(".")[0] for name in names(tmp_path)] == [
+        "partition-1000",
+        "partition-10000",
+    ]
     index.close()
 
 
 @pytest.mark.parametrize("file", ["CURRENT", "MANIFEST-*", "*.sst"])
-def test_a_directory_that_can_not_be_opened_is_emptied_and_used(tmp_path: Path, file: str) -> None:
+def test_a_directory_that_can_not_be_opened_makes_room_for_another(
+    tmp_path: Path, file: str
+) -> None:
     fill(tmp_path, 7, *range(100))
-    for path in (tmp_path / "partition-0003").glob(file):
+    damaged = directory(tmp_path)
+    for path in damaged.glob(file):
         path.write_bytes(b"damaged" * 20)
     with capture_logs() as logs:
         index = RocksIdentityIndexes(tmp_path).open(PARTITION)
     assert (index.stamp, index.get(identity(1))) == (Stamp(), None)
-    assert [(log["log_level"], log["place"]) for log in logs] == [("warning", "partition-0003")]
+    assert [(log["log_level"], log["place"]) for log in logs] == [("warning", damaged.name)]
+    assert not damaged.exists()
     index.add(identity(1), digest(1))
     index.write(Stamp(1, digest(1), 1))
     index.close()
 
 
 def test_a_file_in_the_place_of_a_directory_is_no_reason_to_give_up(tmp_path: Path) -> None:
-    (tmp_path / "partition-0003").write_bytes(b"?")
+    (tmp_path / "partition-0003.file").write_bytes(b"?")
     with structlog.testing.capture_logs():
         index = RocksIdentityIndexes(tmp_path).open(PARTITION)
     assert index.stamp == Stamp()
@@ -141,7 +153,7 @@ def test_a_file_in_the_place_of_a_directory_is_no_reason_to_give_up(tmp_path: Pa
 def test_a_damaged_block_raises_and_the_next_opening_starts_anew(tmp_path: Path) -> None:
     """A wrong answer would be a double charge; an error is a restart."""
     fill(tmp_path, 7, *range(50_000))
-    (table,) = (tmp_path / "partition-0003").glob("*.sst")
+    (table,) = directory(tmp_path).glob("*.sst")
     content = bytearray(table.read_bytes())
     for place in range(0, len(content) // 4, 1_000):  # its filter and the stamp stand behind
         content[place] ^= 1
@@ -209,3 +221,39 @@ def test_many_identities_stay_within_bounded_memory(
     index = RocksIdentityIndexes(tmp_path).open(PARTITION)
     assert index.size == pytest.approx(count, rel=0.01)
     index.close()
+
+
+def test_a_folder_that_is_deleted_under_a_live_index_never_mixes_with_the_next_one(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path, 7, 1)
+    live = RocksIdentityIndexes(tmp_path).open(PARTITION)
+    shutil.rmtree(tmp_path)
+    assert live.get(identity(1)) == digest(1)
+    anew = RocksIdentityIndexes(tmp_path).open(PARTITION)
+    assert (anew.stamp, anew.place == live.place) == (Stamp(), False)
+    live.add(identity(2), digest(2))
+    for commit in (8, 9):
+        with suppress(OSError):  # there is nothing left to write to
+            live.write(Stamp(commit, digest(commit), commit))
+    live.close()
+    anew.write(Stamp(1, digest(1), 1))
+    anew.close()
+    again = RocksIdentityIndexes(tmp_path).open(PARTITION)
+    assert (again.stamp.commit, again.get(identity(2))) == (1, None)
+    again.close()
+
+
+def test_an_index_that_opens_again_to_something_else_refuses_to_be_written(tmp_path: Path) -> None:
+    """After a failed write it opens again; the identities before must still be there."""
+    fill(tmp_path, 7, 1)
+    live = RocksIdentityIndexes(tmp_path).open(PARTITION)
+    shutil.rmtree(live.place)
+    live.place.mkdir()
+    live._failed = True  # noqa: SLF001 - as after a full disk
+    with pytest.raises(OSError, match=live.place.name):
+        live.write(Stamp(8, digest(8), 8))
+    live.close()
+    anew = RocksIdentityIndexes(tmp_path).open(PARTITION)
+    assert anew.stamp == Stamp()
+    anew.close()

@@ -14,6 +14,7 @@ from engine.rating.charge import Charge
 from engine.rating.errors import Refusal
 from engine.rating.journal import PartitionState
 from replay.journal import fold_journal
+from replay.verify import Verifier
 from tests.stream.deployment import PARTITIONS, Deployment
 
 Identity = tuple[str, str]
@@ -96,8 +97,13 @@ def expect_verified(deployment: Deployment) -> list[PartitionState]:
     """Check the journal itself; return each partition's state at its end.
 
     The fold refuses a gap in commits or sequences, a broken chain, counts that do not add up, a
-    position that goes back, a second charge of an identity and a due that does not follow.
+    position that goes back, a second charge of an identity and a due that does not follow; and
+    every charge is rated again, every input accounted for.
     """
+    found = Verifier(deployment.log, PARTITIONS, deployment.home).verify({})
+    assert found.holds, found.difference
+    assert found.stands == found.again
+    assert (found.charges, found.unverified) == (deployment.counts().charges, 0)
     return fold_journal(deployment.log, PARTITIONS)
 
 
