@@ -28,7 +28,7 @@ from engine.rating.money import format_pico
 from replay.balances import AsOf, replay_balances
 from replay.checkpoint import checkpoint_of, read_checkpoint, write_checkpoint
 from replay.journal import fold_journal
-from replay.verify import Selection, Verification, Verifier
+from replay.verify import EVERYTHING, Selection, Verification, Verifier
 
 app = typer.Typer(help="Compute again from the journal, and nothing else.", no_args_is_help=True)
 
@@ -146,6 +146,8 @@ def verify(
         print_json(_verification_json(found))
     else:
         typer.echo("\n".join(_verification_lines(found)))
+    if found.holds and not found.charges and selection != EVERYTHING:
+        say("no charge is in the selection; everything else was checked")
     if not found.holds:
         say(f"differs: {found.difference}")
         raise typer.Exit(EXIT_REJECTED)
