@@ -10,7 +10,7 @@ from engine.adapters.kafka.transactions import KafkaTransactions
 from engine.ports import CommitFailed, TopicPartition, Write
 from engine.rating.journal import Counts, JournalCommit, NextOffset
 from engine.stream.worker import Worker
-from tests.stream.deployment import PARTITIONS, Deployment, flat, usage
+from tests.stream.deployment import PARTITIONS, Deployment, flat, turns_until, usage
 
 pytestmark = pytest.mark.kafka
 
@@ -68,8 +68,9 @@ def test_events_of_an_aborted_transaction_are_charged_on_retry_and_are_no_duplic
     deployment.send_usage([usage(f"e{number}") for number in range(100)])
     with deployment.worker() as worker:
         failing = with_failing_transactions(worker, deployment)
+        turns_until(worker.turn, lambda: failing.failures, lambda left: left == 0)
+        worker.turn()  # ends what it left open, which readers would wait for
         counts = deployment.work_until(worker, 100)
-        assert failing.failures == 0
     assert (counts.charges, counts.duplicates) == (100, 0)
     (balance,) = deployment.replayed_balances()
     assert balance.due == 100 * 10**12
