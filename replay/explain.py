@@ -17,8 +17,8 @@ from engine.adapters.usage_record import read_usage_record
 from engine.ports import RecordLog, TopicPartition
 from engine.rating.account import Account
 from engine.rating.charge import Charge, Rejection
-from engine.rating.errors import BrokenChain, Refusal
-from engine.rating.journal import PartitionState
+from engine.rating.errors import Refusal
+from engine.rating.journal import PartitionState, require_next
 from engine.rating.ledger import MemoryIdentities
 from engine.rating.rate import rate_usage
 from engine.rating.tariff import TariffVersion
@@ -92,8 +92,7 @@ def _locate(
             state.fold(commit, commit_digest(record.value))
             progress(1)
             continue
-        if commit.commit != state.commit + 1 or commit.previous != state.digest:
-            raise BrokenChain(f"journal partition {journal.partition}, commit {commit.commit}")
+        require_next(commit, state.commit, state.digest)
         for entry in commit.records:
             if isinstance(entry, Charge) and entry.charge_id == charge_id:
                 account = state.ledger.account(entry.account_id)

@@ -6,6 +6,8 @@ counts it as forwarded; the worker of the right partition reads it as if it had 
 time.
 """
 
+from typing import Any
+
 from engine.adapters.avro.usage import Fields, encode_usage
 from engine.adapters.avro.wire import decode, encode
 from engine.ports import LogRecord
@@ -31,14 +33,8 @@ def encode_forwarded(origin: Origin, fields: Fields) -> bytes:
 
 def first_position(record: LogRecord) -> Position | Refusal:
     """Return where a forwarded record's event stood first."""
-    decoded = decode(record.value)
-    if isinstance(decoded, Refusal):
-        return decoded
-    if decoded.name != "forwarded_usage":
-        return Refusal(
-            "wrong_record_type", f"value: got a {decoded.name}, expected a forwarded_usage"
-        )
-    return Position(**decoded.fields["position"])
+    fields = _fields(record)
+    return fields if isinstance(fields, Refusal) else Position(**fields["position"])
 
 
 def as_received(record: LogRecord) -> LogRecord | Refusal:
@@ -48,6 +44,13 @@ def as_received(record: LogRecord) -> LogRecord | Refusal:
     """
     if record.topic != FORWARDED:
         return record
+    fields = _fields(record)
+    if isinstance(fields, Refusal):
+        return fields
+    return record._replace(value=fields["usage"], appended_at=fields["received_at"], headers=())
+
+
+def _fields(record: LogRecord) -> dict[str, Any] | Refusal:
     decoded = decode(record.value)
     if isinstance(decoded, Refusal):
         return decoded
@@ -55,5 +58,4 @@ def as_received(record: LogRecord) -> LogRecord | Refusal:
         return Refusal(
             "wrong_record_type", f"value: got a {decoded.name}, expected a forwarded_usage"
         )
-    fields = decoded.fields
-    return record._replace(value=fields["usage"], appended_at=fields["received_at"], headers=())
+    return decoded.fields

@@ -97,12 +97,7 @@ class PartitionState:
             raise BrokenChain(
                 f"journal partition {self.partition}: a commit of partition {commit.partition}"
             )
-        if commit.commit != self.commit + 1 or commit.previous != self.digest:
-            raise BrokenChain(
-                f"journal partition {self.partition}: got commit {commit.commit} after "
-                f"{commit.previous.hex()[:16]}, expected commit {self.commit + 1} after "
-                f"{self.digest.hex()[:16]}"
-            )
+        require_next(commit, self.commit, self.digest)
         self._check_counts(commit)
         self._check_progress(commit)
         for index, record in enumerate(commit.records):
@@ -149,6 +144,15 @@ class PartitionState:
         self.positions = {entry.topic: entry.offset for entry in commit.positions}
         self.tariffs_offset = commit.tariffs_offset
         self.counts = commit.counts
+
+
+def require_next(commit: JournalCommit, last: int, digest: bytes) -> None:
+    """Refuse a commit that does not follow the one with this number and digest. BrokenChain."""
+    if commit.commit != last + 1 or commit.previous != digest:
+        raise BrokenChain(
+            f"journal partition {commit.partition}: got commit {commit.commit} after "
+            f"{commit.previous.hex()[:16]}, expected commit {last + 1} after {digest.hex()[:16]}"
+        )
 
 
 def _require_conserved(commit: JournalCommit) -> None:

@@ -22,8 +22,7 @@ from engine.ports import (
     TopicPartition,
 )
 from engine.rating.charge import Charge
-from engine.rating.errors import BrokenChain
-from engine.rating.journal import JournalCommit, PartitionState
+from engine.rating.journal import JournalCommit, PartitionState, require_next
 from engine.rating.ledger import Identities
 from engine.rating.tariff_book import TariffBook
 
@@ -62,7 +61,7 @@ def recover(
     while start < end:
         for record in log.read(journal, start, end):
             commit, digest = decode_commit(record.value), commit_digest(record.value)
-            _refuse_gap(commit, last)
+            require_next(commit, last.commit, last.digest)
             last = Stamp(commit.commit, digest, record.offset)
             if commit.commit > state.commit:
                 state.fold(commit, digest)
@@ -107,15 +106,6 @@ def stands(log: RecordLog, journal: TopicPartition, stamp: Stamp, end: int) -> b
     except LogPruned:
         return False
     return [commit_digest(record.value) for record in records] == [stamp.digest]
-
-
-def _refuse_gap(commit: JournalCommit, last: Stamp) -> None:
-    if commit.commit != last.commit + 1 or commit.previous != last.digest:
-        raise BrokenChain(
-            f"journal partition {commit.partition}: got commit {commit.commit} after "
-            f"{commit.previous.hex()[:16]}, expected commit {last.commit + 1} after "
-            f"{last.digest.hex()[:16]}"
-        )
 
 
 def _take_identities(commit: JournalCommit, index: IdentityIndex) -> None:
