@@ -26,6 +26,7 @@ from engine.entrypoints.cli import (
     broker,
     demo,
     doctor,
+    price_lists,
     rate,
     rejections,
     replaying,
@@ -52,6 +53,7 @@ app = typer.Typer(
 app.add_typer(broker.app, name="broker")
 app.add_typer(topics.app, name="topics")
 app.add_typer(tariff.app, name="tariff")
+tariff.app.command("import-prices")(price_lists.import_prices)
 app.add_typer(account.app, name="account")
 app.add_typer(source.app, name="source")
 app.add_typer(rules.app, name="rules")
