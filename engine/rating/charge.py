@@ -19,16 +19,17 @@ SUSPENSE = "suspense"
 
 
 class Repricing(NamedTuple):
-    """Late usage under an older version moves the units that a later version has counted.
+    """Usage in front of units that stand under a later version, or a promotion, moves them.
 
-    `before`: pico units counted before that version, without this line; `metered`: its own pico
-    units; `amount`: the change of that version's total, in pico.
+    `before`: pico units counted in front of them, without this line; `metered`: their own pico
+    units; `amount`: the change of what they cost, in pico.
     """
 
     version: int
     before: int
     metered: int
     amount: int
+    promotion: str = ""
 
 
 class Line(NamedTuple):
@@ -36,6 +37,7 @@ class Line(NamedTuple):
 
     `quantity` in the kind's unit; `before` and `metered` in pico units of `counter`; `amount` in
     pico is the sum of slices and repricings, None in suspense (then `reason` says why).
+    `promotion` is the one that chose the price; empty: none.
     """
 
     component: str
@@ -49,6 +51,7 @@ class Line(NamedTuple):
     amount: int | None
     status: str
     reason: str
+    promotion: str = ""
 
 
 class TariffReference(NamedTuple):
@@ -58,6 +61,21 @@ class TariffReference(NamedTuple):
     version: int
     digest: bytes
     offset: int
+
+
+class Supplied(NamedTuple):
+    """How the supplier's cost of a usage event came about.
+
+    `cost` in pico of `currency`, None if the supplier's tariff does not price every kind. `rate`
+    is the exchange rate into the account's currency that stood at `rate_offset` of the tariffs
+    topic; empty and -1 if none was needed or known.
+    """
+
+    tariff: TariffReference
+    currency: str
+    cost: int | None
+    rate: str = ""
+    rate_offset: int = -1
 
 
 class Drawdown(NamedTuple):
@@ -72,6 +90,8 @@ class Charge(NamedTuple):
     """One charge event. Money in pico; times in us UTC; empty text: absent.
 
     `source`, `event_id` and `digest` name the usage event; `position` is where it stood.
+    `supplier_cost` is in the account's currency; `margin` is amount minus that, None if the cost
+    is not known or a line is in suspense.
     """
 
     charge_id: str
@@ -103,6 +123,8 @@ class Charge(NamedTuple):
     parent_event_id: str
     initiator: str
     due: int
+    supplier: Supplied | None = None
+    margin: int | None = None
 
 
 class AccountOpened(NamedTuple):

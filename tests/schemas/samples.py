@@ -93,11 +93,13 @@ LINES = [
                 "before": to_decimal(0),
                 "metered": to_decimal(5 * PICO),
                 "amount": to_decimal(-7),
+                "promotion": "spring",
             }
         ],
         "amount": to_decimal(PICO + 268 * PICO // 100_000 - 7),
         "status": "rated",
         "reason": "",
+        "promotion": "summer",
     },
     {
         "component": "",
@@ -111,6 +113,7 @@ LINES = [
         "amount": None,
         "status": "suspense",
         "reason": "no_price",
+        "promotion": "",
     },
 ]
 
@@ -290,6 +293,14 @@ SAMPLES: dict[str, Any] = {
         ],
         "amount": to_decimal(PICO + 268 * PICO // 100_000 - 7),
         "supplier_cost": to_decimal(PICO // 2),
+        "supplier": {
+            "tariff": {"tariff_id": "openai", "version": 2, "digest": DIGEST, "offset": 14},
+            "currency": "USD",
+            "cost": to_decimal(55 * PICO // 100),
+            "rate": "0.91",
+            "rate_offset": 9,
+        },
+        "margin": to_decimal(PICO // 2 + 268 * PICO // 100_000 - 7),
         "corrects": "c-0",
         "trace_id": "t-9",
         "parent_event_id": "req-81c0/1",

@@ -13,7 +13,14 @@ from engine.adapters.avro.primitives import (
     text,
 )
 from engine.adapters.avro.wire import HEADER_SIZE, encode, from_decimal, to_decimal
-from engine.rating.charge import Charge, Drawdown, Line, Repricing, TariffReference
+from engine.rating.charge import (
+    Charge,
+    Drawdown,
+    Line,
+    Repricing,
+    Supplied,
+    TariffReference,
+)
 from engine.rating.price import Slice
 from engine.rating.usage import Position
 from schemas.loader import RecordSchema, by_fingerprint, latest
@@ -84,6 +91,8 @@ def encode_charge(charge: Charge) -> bytes:
             array([_drawdown(drawdown) for drawdown in charge.drawdowns]),
             decimal(charge.amount),
             optional_decimal(charge.supplier_cost),
+            b"\0" if charge.supplier is None else _supplied(charge.supplier),
+            optional_decimal(charge.margin),
             repeated_text(charge.corrects),
             repeated_text(charge.trace_id),
             repeated_text(charge.parent_event_id),
@@ -93,10 +102,27 @@ def encode_charge(charge: Charge) -> bytes:
     )
 
 
-@lru_cache(maxsize=4096)
 def _tariff(tariff: TariffReference) -> bytes:
+    return b"\2" + _reference(tariff)
+
+
+@lru_cache(maxsize=4096)
+def _reference(tariff: TariffReference) -> bytes:
     parts = (text(tariff.tariff_id), long(tariff.version), tariff.digest, long(tariff.offset))
-    return b"\2" + b"".join(parts)
+    return b"".join(parts)
+
+
+def _supplied(supplier: Supplied) -> bytes:
+    return b"".join(
+        (
+            b"\2",
+            _reference(supplier.tariff),
+            repeated_text(supplier.currency),
+            optional_decimal(supplier.cost),
+            repeated_text(supplier.rate),
+            repeated_long(supplier.rate_offset),
+        )
+    )
 
 
 def _drawdown(drawdown: Drawdown) -> bytes:
@@ -117,6 +143,7 @@ def _line(line: Line) -> bytes:
             optional_decimal(line.amount),
             _STATUS[line.status],
             repeated_text(line.reason),
+            repeated_text(line.promotion),
         )
     )
 
@@ -141,13 +168,14 @@ def _repricing(change: Repricing) -> bytes:
             decimal(change.before),
             decimal(change.metered),
             decimal(change.amount),
+            repeated_text(change.promotion),
         )
     )
 
 
 def charge_fields(charge: Charge) -> dict[str, Any]:
     """Return a charge event as the fields of its schema."""
-    tariff, cost = charge.tariff, charge.supplier_cost
+    tariff, cost, margin = charge.tariff, charge.supplier_cost, charge.margin
     return {
         "charge_id": charge.charge_id,
         "kind": charge.kind,
@@ -182,11 +210,22 @@ def charge_fields(charge: Charge) -> dict[str, Any]:
         ],
         "amount": to_decimal(charge.amount),
         "supplier_cost": None if cost is None else to_decimal(cost),
+        "supplier": charge.supplier and _supplier_fields(charge.supplier),
+        "margin": None if margin is None else to_decimal(margin),
         "corrects": charge.corrects,
         "trace_id": charge.trace_id,
         "parent_event_id": charge.parent_event_id,
         "initiator": charge.initiator,
         "due": to_decimal(charge.due),
+    }
+
+
+def _supplier_fields(supplier: Supplied) -> dict[str, Any]:
+    cost = supplier.cost
+    return {
+        **supplier._asdict(),
+        "tariff": supplier.tariff._asdict(),
+        "cost": None if cost is None else to_decimal(cost),
     }
 
 
@@ -215,18 +254,21 @@ def _line_fields(line: Line) -> dict[str, Any]:
                 "before": to_decimal(change.before),
                 "metered": to_decimal(change.metered),
                 "amount": to_decimal(change.amount),
+                "promotion": change.promotion,
             }
             for change in line.repricings
         ],
         "amount": None if line.amount is None else to_decimal(line.amount),
         "status": line.status,
         "reason": line.reason,
+        "promotion": line.promotion,
     }
 
 
 def charge_of(fields: dict[str, Any]) -> Charge:
     """Return the charge event that decoded fields describe."""
     usage, tariff, cost = fields["usage"], fields["tariff"], fields["supplier_cost"]
+    supplier, margin = fields["supplier"], fields["margin"]
     return Charge(
         charge_id=fields["charge_id"],
         kind=fields["kind"],
@@ -260,6 +302,19 @@ def charge_of(fields: dict[str, Any]) -> Charge:
         parent_event_id=fields["parent_event_id"],
         initiator=fields["initiator"],
         due=from_decimal(fields["due"]),
+        supplier=supplier and _supplied_of(supplier),
+        margin=None if margin is None else from_decimal(margin),
+    )
+
+
+def _supplied_of(fields: dict[str, Any]) -> Supplied:
+    cost = fields["cost"]
+    return Supplied(
+        TariffReference(**fields["tariff"]),
+        fields["currency"],
+        None if cost is None else from_decimal(cost),
+        fields["rate"],
+        fields["rate_offset"],
     )
 
 
@@ -289,12 +344,14 @@ def _line_of(fields: dict[str, Any]) -> Line:
                 from_decimal(change["before"]),
                 from_decimal(change["metered"]),
                 from_decimal(change["amount"]),
+                change["promotion"],
             )
             for change in fields["repricings"]
         ),
         None if amount is None else from_decimal(amount),
         fields["status"],
         fields["reason"],
+        fields["promotion"],
     )
 
 
