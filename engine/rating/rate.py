@@ -10,7 +10,6 @@ These functions read the account and decide; `Account.apply` folds the result in
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from engine.rating.account import Account, VersionQuantity
 from engine.rating.charge import (
@@ -21,6 +20,7 @@ from engine.rating.charge import (
     Repricing,
     TariffReference,
 )
+from engine.rating.counter import key_of
 from engine.rating.errors import BrokenInvariant, Refusal
 from engine.rating.money import LIMIT_PICO
 from engine.rating.period import billing_month, period_label
@@ -203,7 +203,7 @@ def _shift(price: GraduatedPrice, before: int, own: int, metered: int) -> int:
 
 
 def counter_key(account: Account, event: UsageEvent, tariff_id: str, component: Component) -> str:
-    """Return the counter's key: tariff/component/scope value/period, slashes in parts escaped.
+    """Return the key of the counter that an event's quantity goes to.
 
     A counter of period ``event`` lives within one event and always starts from zero.
     """
@@ -212,10 +212,4 @@ def counter_key(account: Account, event: UsageEvent, tariff_id: str, component: 
     else:
         value = event.subject if component.scope == "subject" else event.model
     label = period_label(component.period, account.zone, event.occurred_at)
-    parts = (_escaped(tariff_id), _escaped(component.component_id), _escaped(value), label)
-    return "/".join(parts)
-
-
-@lru_cache(maxsize=65_536)
-def _escaped(part: str) -> str:
-    return part.replace("%", "%25").replace("/", "%2F")
+    return key_of(tariff_id, component.component_id, value, label)
