@@ -22,6 +22,7 @@ NAMES = (
     "tariff_version",
     "source_registration",
     "rules_revision",
+    "exchange_rate",
     "account_command",
     "journal_commit",
     "partition_snapshot",

@@ -23,7 +23,7 @@ _TYPES = {
     "usage": ("usage_event",),
     "usage-forwarded": ("forwarded_usage", "usage_event"),
     "accounts": ("account_command",),
-    "tariffs": ("tariff_version", "source_registration", "rules_revision"),
+    "tariffs": ("tariff_version", "source_registration", "rules_revision", "exchange_rate"),
     "journal": ("journal_commit", "charge_event", "account_event", "rejection"),
 }
 """The types of record that each topic's table has columns for. Others keep their bytes."""

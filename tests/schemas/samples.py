@@ -134,6 +134,14 @@ SAMPLES: dict[str, Any] = {
         "principal": "anna",
     },
     "rules_revision": {"revision": 2, "principal": "anna"},
+    "exchange_rate": {
+        "base": "EUR",
+        "quote": "USD",
+        "rate": "1.0834",
+        "effective_from": OCCURRED_AT,
+        "source": "ECB",
+        "principal": "anna",
+    },
     "tariff_version": {
         "tariff_id": "business",
         "version": 3,
