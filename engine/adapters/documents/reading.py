@@ -112,7 +112,7 @@ def validate(
     try:
         return build(model.model_validate(data))
     except ValidationError as error:
-        raise InvalidFile(name, problems_of(error)) from error
+        raise InvalidFile(name, problems_of(error, data)) from error
     except InvalidDocument as error:
         raise InvalidFile(name, [error]) from error
     except UnicodeEncodeError as error:
@@ -120,19 +120,34 @@ def validate(
         raise InvalidFile(name, [problem]) from error
 
 
-def problems_of(error: ValidationError) -> list[InvalidDocument]:
-    """Return pydantic's findings as problems: place, value, expectation."""
+def problems_of(error: ValidationError, data: Any) -> list[InvalidDocument]:
+    """Return pydantic's findings in `data` as problems: place, value, expectation."""
     return [
-        InvalidDocument(_place(found["loc"]), _value(found), _expectation(found))
+        InvalidDocument(_place(found, data), _value(found), _expectation(found))
         for found in error.errors(include_url=False)
     ]
 
 
-def _place(location: tuple[int | str, ...]) -> str:
+def _place(found: Mapping[str, Any], data: Any) -> str:
+    """Return a path in the document: pydantic also names which model of a union it tried."""
     place = ""
-    for part in location:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    location: tuple[int | str, ...] = found["loc"]
+    missing = len(location) - 1 if found["type"] == "missing" else None
+    for number, part in enumerate(location):
+        inside = _part(data, part)
+        if inside is not _ABSENT or number == missing:
+            place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+            data = inside
     return place or "document"
+
+
+_ABSENT = object()
+
+
+def _part(data: Any, part: int | str) -> Any:
+    if isinstance(data, list) and isinstance(part, int) and part < len(data):
+        return data[part]
+    return data.get(part, _ABSENT) if isinstance(data, dict) else _ABSENT
 
 
 def _value(found: Mapping[str, Any]) -> object:
@@ -146,11 +161,23 @@ def _value(found: Mapping[str, Any]) -> object:
 
 
 def _expectation(found: Mapping[str, Any]) -> str:
-    if found["type"] == "missing":
-        return "a value"
-    if found["type"] == "extra_forbidden":
-        return "no field of that name"
+    if found["type"] in _EXPECTATIONS:
+        return _EXPECTATIONS[found["type"]]
+    if found["type"] == "union_tag_not_found":
+        return f"a field {found['ctx']['discriminator']}"
     if found["type"] == "union_tag_invalid":
         return f"{found['ctx']['discriminator']} to be one of {found['ctx']['expected_tags']}"
     message = str(found["msg"])
     return message.removeprefix("Value error, ").removeprefix("Input should be ")
+
+
+_EXPECTATIONS = {
+    "missing": "a value",
+    "extra_forbidden": "no field of that name",
+    "int_type": "a whole number",
+    "string_type": "a text",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping of fields",
+    "model_attributes_type": "a mapping of fields",
+}
