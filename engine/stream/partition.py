@@ -85,10 +85,18 @@ class PartitionProcessor:
         """Let accounts adopt or stage every version that this partition has not seen yet.
 
         Yields each account event, so that a commit may be closed in between: accounts that have
-        taken a version in are skipped when it is handed over again.
+        taken a version in are skipped when it is handed over again. A commit names one offset of the
+        tariffs, and that decides which of them its usage was rated with: BrokenInvariant if usage
+        of the open commit was rated with fewer.
         """
         if self._tariffs_offset == tariffs.next_offset:
             return
+        if self._consumed:
+            raise BrokenInvariant(
+                f"journal partition {self.state.partition}: tariffs up to offset "
+                f"{tariffs.next_offset} come into an open commit whose usage was rated with those "
+                f"up to {self._tariffs_offset}"
+            )
         for known, appended_at in tariffs.versions:
             if known.offset < self._tariffs_offset:
                 continue

@@ -20,10 +20,16 @@ VIEWS = {
         FROM (SELECT *, journal_commit AS c FROM stored."journal" WHERE type = 'journal_commit')
     """,
     "charges": """
-        SELECT "partition", "offset", "index", c.* EXCLUDE (lines, usage, tariff),
+        SELECT "partition", "offset", "index", c.* EXCLUDE (lines, usage, tariff, supplier),
             c.usage.source, c.usage.event_id, c.usage.digest, c.usage.position,
             c.tariff.tariff_id, c.tariff.version AS tariff_version,
-            c.tariff.digest AS tariff_digest, c.tariff."offset" AS tariff_offset, c.lines
+            c.tariff.digest AS tariff_digest, c.tariff."offset" AS tariff_offset,
+            c.supplier.tariff.tariff_id AS supplier_tariff_id,
+            c.supplier.tariff.version AS supplier_tariff_version,
+            c.supplier.currency AS supplier_currency,
+            c.supplier.cost AS cost_in_supplier_currency,
+            nullif(c.supplier.rate, '') AS exchange_rate,
+            c.supplier.rate_offset AS exchange_rate_offset, c.lines
         FROM (SELECT *, charge_event AS c FROM stored."journal" WHERE type = 'charge_event')
     """,
     "charge_lines": """
@@ -37,8 +43,13 @@ VIEWS = {
     "tariffs": """
         SELECT "offset", appended_at, type, refusal, tariff_version.tariff_id,
             tariff_version.version, tariff_version.digest,
-            tariff_version.document::JSON AS document, source_registration, rules_revision
+            tariff_version.document::JSON AS document, source_registration, rules_revision,
+            exchange_rate
         FROM stored."tariffs"
+    """,
+    "exchange_rates": """
+        SELECT "offset", appended_at, r.*
+        FROM (SELECT *, exchange_rate AS r FROM stored."tariffs" WHERE type = 'exchange_rate')
     """,
     "accounts": """
         SELECT "partition", "offset", "index", e.* EXCLUDE (change), e.change.type AS change,

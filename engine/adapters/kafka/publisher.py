@@ -14,6 +14,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from engine.adapters.avro.account import encode_command
 from engine.adapters.avro.authority import encode_registration, encode_revision
+from engine.adapters.avro.exchange import encode_exchange_rate
 from engine.adapters.avro.tariff import encode_tariff
 from engine.adapters.avro.usage import Fields, encode_usage_batch
 from engine.adapters.kafka.partitioning import partition_of
@@ -21,6 +22,7 @@ from engine.adapters.signing import sign
 from engine.rating.authority import SourceRegistration
 from engine.rating.command import AccountCommand
 from engine.rating.errors import InvalidDocument, TollbookError
+from engine.rating.exchange import ExchangeRate
 from engine.rating.tariff import TariffVersion
 from engine.settings import KafkaSettings
 
@@ -85,6 +87,11 @@ class KafkaPublisher:
     def rules(self, revision: int, principal: str = "") -> Placed:
         """Adopt a revision of the rating rules and wait until that is written."""
         return self._write("tariffs", "rules", 0, encode_revision(revision, principal))
+
+    def exchange_rate(self, exchange: ExchangeRate) -> Placed:
+        """Publish an exchange rate and wait until it is written."""
+        key = f"{exchange.base}/{exchange.quote}"
+        return self._write("tariffs", key, 0, encode_exchange_rate(exchange))
 
     def command(self, command: AccountCommand) -> Placed:
         """Publish an account command and wait until it is written."""
