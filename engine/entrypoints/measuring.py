@@ -29,10 +29,11 @@ from engine.entrypoints.live import LiveCounts
 from engine.ports import TopicPartition
 from engine.rating.charge import Charge
 from engine.rating.command import AccountCommand, AssignTariff, OpenAccount, Order
+from engine.rating.component import Component
 from engine.rating.errors import TollbookError
 from engine.rating.period import FIRST_INSTANT, UTC_ZONE, instant
-from engine.rating.price import GraduatedPrice, Tier, unit_price
-from engine.rating.tariff import Component, TariffVersion
+from engine.rating.price import Price, Tier, unit_price
+from engine.rating.tariff import TariffVersion
 from engine.settings import KafkaSettings
 
 ACCOUNTS = 200
@@ -76,8 +77,8 @@ def environment_line() -> str:
 
 def bench_tariff() -> TariffVersion:
     """Return a tariff with a price per event and a graduated price per month."""
-    graduated = GraduatedPrice(
-        (Tier(10**9, Fraction(10)), Tier(None, Fraction(8), Fraction(1))), per=10**6
+    graduated = Price(
+        "graduated", (Tier(10**9, Fraction(10)), Tier(None, Fraction(8), Fraction(1))), per=10**6
     )
     return TariffVersion(
         TARIFF_ID,

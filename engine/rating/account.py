@@ -8,11 +8,14 @@ business of `rate` and `lifecycle`; both only read.
 from typing import NamedTuple
 
 from engine.rating.charge import (
+    SETTLEMENT,
     SUSPENSE,
     AccountEvent,
     AccountOpened,
     Charge,
     CommandRefused,
+    Line,
+    PeriodClosed,
     TariffAssigned,
     VersionAdopted,
     VersionStaged,
@@ -22,10 +25,11 @@ from engine.rating.period import UTC_ZONE, FrozenZone
 
 
 class VersionQuantity(NamedTuple):
-    """Pico metered units that stand in a counter under one tariff version."""
+    """Pico metered units that stand in a counter under one tariff version and promotion, if any."""
 
     version: int
     metered: int
+    promotion: str = ""
 
 
 class PeriodSpend(NamedTuple):
@@ -44,6 +48,8 @@ class Account:
         "as_of",
         "assignments",
         "charges",
+        "close_grace",
+        "closed",
         "commands",
         "counters",
         "currency",
@@ -51,6 +57,7 @@ class Account:
         "latest_charge_at",
         "periods",
         "sequence",
+        "settled",
         "staged",
         "suspended_lines",
         "zone",
@@ -61,11 +68,16 @@ class Account:
         self.sequence = 0
         self.currency = ""
         self.zone: FrozenZone = UTC_ZONE
+        self.close_grace = 0
         self.assignments: list[TariffAssigned] = []
         self.adopted: dict[str, tuple[int, ...]] = {}
         self.staged: dict[str, tuple[int, ...]] = {}
         self.counters: dict[str, tuple[VersionQuantity, ...]] = {}
         self.periods: dict[str, PeriodSpend] = {}
+        self.closed: dict[str, int] = {}
+        """First instant after each closed billing period."""
+        self.settled: dict[str, int] = {}
+        """What was settled for each counter, in pico; no zeros."""
         self.due = 0
         self.charges = 0
         self.suspended_lines = 0
@@ -131,20 +143,34 @@ class Account:
         occurred_at = charge.occurred_at
         if self.latest_charge_at is None or occurred_at > self.latest_charge_at:
             self.latest_charge_at = occurred_at
+        if charge.kind == SETTLEMENT:
+            for line in charge.lines:
+                self._settle(line)
+            return
         for line in charge.lines:
             if line.status == SUSPENSE:
                 self.suspended_lines += 1
-            elif charge.tariff is not None and not line.counter.endswith("/event"):
-                self._count(line.counter, charge.tariff.version, line.metered)
+            elif charge.tariff is not None:
+                added = VersionQuantity(charge.tariff.version, line.metered, line.promotion)
+                self._count(line.counter, added)
+                if line.tally:
+                    self._count(line.tally, added)
 
-    def _count(self, counter: str, version: int, metered: int) -> None:
-        entries = self.counters.get(counter, ())
-        if len(entries) == 1 and entries[0].version == version:
-            self.counters[counter] = (VersionQuantity(version, entries[0].metered + metered),)
+    def _count(self, counter: str, added: VersionQuantity) -> None:
+        if counter.endswith("/event"):
             return
-        standing = sum(entry.metered for entry in entries if entry.version == version)
-        others = tuple(entry for entry in entries if entry.version != version)
-        self.counters[counter] = (*others, VersionQuantity(version, standing + metered))
+        entries = self.counters.get(counter, ())
+        if len(entries) == 1 and entries[0][::2] == added[::2]:
+            self.counters[counter] = (added._replace(metered=entries[0].metered + added.metered),)
+            return
+        standing = sum(entry.metered for entry in entries if entry[::2] == added[::2])
+        others = tuple(entry for entry in entries if entry[::2] != added[::2])
+        self.counters[counter] = (*others, added._replace(metered=standing + added.metered))
+
+    def _settle(self, line: Line) -> None:
+        amount = self.settled.pop(line.counter, 0) + (line.amount or 0)
+        if amount:
+            self.settled[line.counter] = amount
 
     def _apply_event(self, event: AccountEvent) -> None:
         change = event.change
@@ -152,6 +178,7 @@ class Account:
             self.commands.add(event.command_id)  # a refused one may be asked again
         if isinstance(change, AccountOpened):
             self.currency, self.zone = change.currency, change.zone
+            self.close_grace = change.close_grace
         elif isinstance(change, TariffAssigned):
             self.assignments.append(change)
             for reference in change.versions:
@@ -161,6 +188,8 @@ class Account:
         elif isinstance(change, VersionStaged):
             staged = self.staged.get(change.tariff_id, ())
             self.staged[change.tariff_id] = (*staged, change.version)
+        elif isinstance(change, PeriodClosed):
+            self.closed[change.period] = change.ends_at
 
     def _adopt(self, tariff_id: str, version: int) -> None:
         adopted = self.adopted.get(tariff_id, ())

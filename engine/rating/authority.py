@@ -10,7 +10,7 @@ registration of its own: registered for all accounts it makes the deployment *op
 from typing import NamedTuple
 
 from engine.rating.errors import Refusal
-from engine.rating.matching import Pattern
+from engine.rating.pattern import Pattern
 from engine.rating.period import FIRST_INSTANT, LAST_INSTANT
 from engine.rating.rules import FIRST_REVISION, MAX_AHEAD, REGISTERED_SOURCES, Terms
 from engine.rating.usage import ACTIONS, UsageEvent

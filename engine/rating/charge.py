@@ -2,17 +2,21 @@
 
 A charge event answers "why this amount" with no other record but the tariff version it names: its
 lines show the counter, the units before, the tier slices with unit price and amount. Account
-events tell every command applied or refused and every version adopted or staged. Both share one
-gapless `sequence` per account. Balances, alerts and every topic but the journal are folds over
-them (semantics section 7).
+events tell every command applied or refused, every version adopted or staged and every period
+closed. Both share one gapless `sequence` per account. Balances, alerts and every topic but the
+journal are folds over them (semantics section 7).
 """
 
 from typing import NamedTuple
 
+from engine.rating.amount import Slice
 from engine.rating.errors import Refusal
 from engine.rating.period import FrozenZone
-from engine.rating.price import Slice
 from engine.rating.usage import Position
+
+USAGE = "usage"
+SETTLEMENT = "settlement"
+"""Kinds of charges: for usage; or up to the minimum of a closed period, without usage of its own."""
 
 RATED = "rated"
 SUSPENSE = "suspense"
@@ -37,7 +41,8 @@ class Line(NamedTuple):
 
     `quantity` in the kind's unit; `before` and `metered` in pico units of `counter`; `amount` in
     pico is the sum of slices and repricings, None in suspense (then `reason` says why).
-    `promotion` is the one that chose the price; empty: none.
+    `promotion` is the one that chose the price, `tally` the counter of its first units; empty:
+    none.
     """
 
     component: str
@@ -52,6 +57,7 @@ class Line(NamedTuple):
     status: str
     reason: str
     promotion: str = ""
+    tally: str = ""
 
 
 class TariffReference(NamedTuple):
@@ -89,7 +95,8 @@ class Drawdown(NamedTuple):
 class Charge(NamedTuple):
     """One charge event. Money in pico; times in us UTC; empty text: absent.
 
-    `source`, `event_id` and `digest` name the usage event; `position` is where it stood.
+    `source`, `event_id` and `digest` name the usage event; `position` is where it stood. A
+    settlement has none of these but the position of what caused it, the record before it.
     `supplier_cost` is in the account's currency; `margin` is amount minus that, None if the cost
     is not known or a line is in suspense.
     """
@@ -128,10 +135,11 @@ class Charge(NamedTuple):
 
 
 class AccountOpened(NamedTuple):
-    """The account exists, in this currency and zone."""
+    """The account exists, in this currency and zone; its periods close `close_grace` us late."""
 
     currency: str
     zone: FrozenZone
+    close_grace: int = 0
 
 
 class VersionReference(NamedTuple):
@@ -171,13 +179,23 @@ class VersionStaged(NamedTuple):
     digest: bytes
 
 
+class PeriodClosed(NamedTuple):
+    """The billing period [starts_at, ends_at) is closed; its settlements follow."""
+
+    period: str
+    starts_at: int
+    ends_at: int
+
+
 class CommandRefused(NamedTuple):
     """The command changed nothing."""
 
     refusal: Refusal
 
 
-Change = AccountOpened | TariffAssigned | VersionAdopted | VersionStaged | CommandRefused
+Change = (
+    AccountOpened | TariffAssigned | VersionAdopted | VersionStaged | PeriodClosed | CommandRefused
+)
 
 
 class AccountEvent(NamedTuple):

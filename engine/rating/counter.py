@@ -1,10 +1,57 @@
-"""Counters: where metered units of one component, scope value and period are counted together.
+"""Counters: quantities that are priced together, and what they come to.
 
 A counter's key is tariff/component/scope value/period, slashes in parts escaped, so that it can be
-read, sorted and taken apart. Quantities stand in it by tariff version (`account.VersionQuantity`).
+read, sorted and taken apart. Units stand in it under the tariff
+version that rated them, and under a promotion where one chose the price. Its *total* is a function
+of the quantities that stand: the sum over versions, by effective_from, and within a version over
+promotions, by id, of floor(A(N)) - floor(A(N - n)), N counting these and all earlier units, n the
+own ones. Every charge is a change of this total (semantics section 2). A volume price counts from
+zero in each version and promotion.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
+
+from engine.rating.account import Account, VersionQuantity
+from engine.rating.amount import AmountFunction
+from engine.rating.charge import Repricing
+from engine.rating.component import Component, Promotion
+from engine.rating.errors import BrokenInvariant
+from engine.rating.period import period_label
+from engine.rating.tariff_book import KnownVersion
+from engine.rating.usage import UsageEvent
+
+Standing = tuple[VersionQuantity, ...]
+
+
+class Counted(NamedTuple):
+    """Units put into a counter: the units in front of them, and what they moved behind them."""
+
+    before: int
+    repricings: tuple[Repricing, ...]
+    after: Standing
+
+
+def counter_key(account: Account, event: UsageEvent, tariff_id: str, component: Component) -> str:
+    """Return the key of the counter that an event's units of a component are counted in."""
+    value = _scope_value(component.scope, account, event)
+    label = period_label(component.period, account.zone, event.occurred_at)
+    return key_of(tariff_id, component.component_id, value, label)
+
+
+def tally_key(account: Account, event: UsageEvent, tariff_id: str, promotion: Promotion) -> str:
+    """Return the key of the counter of a promotion's first units: no component has an empty id."""
+    value = _scope_value(promotion.scope, account, event)
+    label = period_label(promotion.period, account.zone, event.occurred_at)
+    parts = (escaped(tariff_id), "", escaped(promotion.promotion_id), escaped(value), label)
+    return "/".join(parts)
+
+
+def _scope_value(scope: str, account: Account, event: UsageEvent) -> str:
+    if scope == "account":
+        return account.account_id
+    return event.subject if scope == "subject" else event.model
 
 
 def key_of(tariff_id: str, component_id: str, scope_value: str, label: str) -> str:
@@ -17,3 +64,82 @@ def key_of(tariff_id: str, component_id: str, scope_value: str, label: str) -> s
 def escaped(part: str) -> str:
     """Return a part of a key without slashes."""
     return part.replace("%", "%25").replace("/", "%2F")
+
+
+def units(standing: Standing) -> int:
+    """Return all units that stand in a counter, in pico."""
+    return sum(entry.metered for entry in standing)
+
+
+def count(
+    standing: Standing,
+    added: VersionQuantity,
+    component_id: str,
+    timeline: Sequence[KnownVersion],
+) -> Counted:
+    """Put units into a counter that others may share with them.
+
+    `timeline` are the adopted versions by effective_from.
+    """
+    own_key = (added.version, added.promotion)
+    quantities = {(entry.version, entry.promotion): entry.metered for entry in standing}
+    quantities.setdefault(own_key, 0)
+    before, own_before, passed, repricings = 0, 0, False, []
+    for version, promotion, own in _in_order(quantities, timeline):
+        if passed and own:
+            amounts = _amounts(timeline, version, promotion, component_id)
+            if not amounts.starts_anew:
+                change = _shift(amounts, before, own, added.metered)
+                repricings.append(Repricing(version, before, own, change, promotion))
+        if (version, promotion) == own_key:
+            amounts = _amounts(timeline, version, promotion, component_id)
+            own_before, passed = own if amounts.starts_anew else before + own, True
+        before += own
+    quantities[own_key] += added.metered
+    after = tuple(
+        VersionQuantity(version, metered, promotion)
+        for (version, promotion), metered in quantities.items()
+    )
+    return Counted(own_before, tuple(repricings), after)
+
+
+def total(standing: Standing, component_id: str, timeline: Sequence[KnownVersion]) -> int:
+    """Return what the units of a counter come to, in pico."""
+    quantities = {(entry.version, entry.promotion): entry.metered for entry in standing}
+    before, amount = 0, 0
+    for version, promotion, own in _in_order(quantities, timeline):
+        amounts = _amounts(timeline, version, promotion, component_id)
+        if amounts.starts_anew:
+            amount += amounts.amount(own)
+        else:
+            amount += amounts.amount(before + own) - amounts.amount(before)
+        before += own
+    return amount
+
+
+def _in_order(
+    quantities: dict[tuple[int, str], int], timeline: Sequence[KnownVersion]
+) -> Iterator[tuple[int, str, int]]:
+    for known in timeline:
+        number = known.version.version
+        for promotion in sorted(name for version, name in quantities if version == number):
+            yield number, promotion, quantities[number, promotion]
+
+
+def _amounts(
+    timeline: Sequence[KnownVersion], number: int, promotion: str, component_id: str
+) -> AmountFunction:
+    for known in timeline:
+        if known.version.version == number:
+            amounts = known.version.amounts(component_id, promotion)
+            if amounts is not None:
+                return amounts
+    raise BrokenInvariant(
+        f"version {number} counted units of component {component_id} {promotion} that it has not"
+    )
+
+
+def _shift(amounts: AmountFunction, before: int, own: int, moved: int) -> int:
+    """Return how the cost of `own` units changes when `moved` units come in front of them."""
+    cost = amounts.amount(before + moved + own) - amounts.amount(before + moved)
+    return cost - (amounts.amount(before + own) - amounts.amount(before))

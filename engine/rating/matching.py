@@ -1,89 +1,164 @@
 """Matching: which price component an event's kind is rated with.
 
 A component states patterns for some dimensions of the event. Several may match; the most
-*specific* wins. Specificity is the tuple of ranks in the order of `DIMENSIONS`, then the context
-threshold, compared lexicographically: exact > list > longer glob > shorter glob > any. A component
-that names the kind beats a wildcard before specificity is looked at. Two components that could
-match one event with the same rank are refused at publication (semantics section 2).
+*specific* wins. Specificity is the tuple of ranks in the order of `DIMENSIONS`, then attributes,
+context threshold and time window, compared lexicographically: exact > list > longer glob > shorter
+glob > any. A component that names the kind beats a wildcard before specificity is looked at. Two
+components that could match one event with the same rank are refused at publication (semantics
+section 2).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple, Protocol, TypeVar
 
-DIMENSIONS = ("model", "provider", "operation", "service_tier")
+from engine.rating.pattern import ANY, Pattern
+from engine.rating.window import WeekWindows, named_minute
+
+DIMENSIONS = (
+    "account",
+    "subject",
+    "model",
+    "provider",
+    "operation",
+    "service_tier",
+    "region",
+    "initiator",
+)
 """Text dimensions in the order of specificity."""
 
+_ANY_TIME = 0
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """What a dimension may be: exact (one choice), list (several), a glob, or anything.
 
-    A glob knows ``*`` (any run of characters) and ``?`` (one character).
-    """
+class Facts(NamedTuple):
+    """What matching looks at: an event's dimensions, attributes, context length, minute of week."""
 
-    choices: tuple[str, ...] = ()
-    glob: str = ""
+    account: str
+    subject: str
+    model: str
+    provider: str
+    operation: str
+    service_tier: str
+    region: str
+    initiator: str
+    attributes: tuple[tuple[str, str], ...] = ()
+    context: int = 0
+    minute: int = _ANY_TIME
 
     @property
-    def rank(self) -> tuple[int, int]:
-        """How specific: (3, 0) exact, (2, 0) list, (1, length) glob, (0, 0) anything."""
-        if self.choices:
-            return (3, 0) if len(self.choices) == 1 else (2, 0)
-        return (1, len(self.glob)) if self.glob else (0, 0)
+    def texts(self) -> tuple[str, ...]:
+        """The dimensions in the order of `DIMENSIONS`."""
+        return self[: len(DIMENSIONS)]  # type: ignore[return-value]  # the first fields are texts
 
-    def matches(self, text: str) -> bool:
-        """Say whether a dimension's value fits."""
-        if self.choices:
-            return text in self.choices
-        return not self.glob or _glob_matches(self.glob, text)
-
-    def overlaps(self, other: "Pattern") -> bool:
-        """Say whether some text fits both patterns."""
-        if self.choices:
-            return any(other.matches(choice) for choice in self.choices)
-        if other.choices:
-            return other.overlaps(self)
-        return not self.glob or not other.glob or _globs_meet(self.glob, other.glob)
-
-
-ANY = Pattern()
+    def described(self) -> str:
+        """Return the facts as text, those that are set."""
+        parts = [
+            f"{name} {text}" for name, text in zip(DIMENSIONS, self.texts, strict=True) if text
+        ]
+        parts += [f"attribute {name} {text}" for name, text in self.attributes]
+        if self.context:
+            parts.append(f"context of {self.context} tokens")
+        if self.minute:
+            parts.append(f"on {named_minute(self.minute)}")
+        return ", ".join(parts) or "any event"
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Patterns of a component. `context_above`: the context must be strictly longer (tokens)."""
+    """Patterns of a component.
 
+    `attributes` are (name, pattern), sorted. `context_above`: the context must be strictly longer
+    (tokens). `windows`: the minutes of the week in which it matches, None: always.
+    """
+
+    account: Pattern = ANY
+    subject: Pattern = ANY
     model: Pattern = ANY
     provider: Pattern = ANY
     operation: Pattern = ANY
     service_tier: Pattern = ANY
+    region: Pattern = ANY
+    initiator: Pattern = ANY
+    attributes: tuple[tuple[str, Pattern], ...] = ()
     context_above: int | None = None
-    specificity: tuple[tuple[int, int], ...] = field(init=False, compare=False)
+    windows: WeekWindows | None = None
+    specificity: tuple[tuple[object, ...], ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         threshold = (0, 0) if self.context_above is None else (1, self.context_above)
-        ranks = (*(pattern.rank for pattern in self.patterns), threshold)
+        attributes = (
+            len(self.attributes),
+            *sorted((pattern.rank for _, pattern in self.attributes), reverse=True),
+        )
+        ranks = (
+            *(pattern.rank for pattern in self.patterns),
+            attributes,
+            threshold,
+            (0 if self.windows is None else 1,),
+        )
         object.__setattr__(self, "specificity", ranks)
 
     @property
     def patterns(self) -> tuple[Pattern, ...]:
         """The patterns in the order of `DIMENSIONS`."""
-        return self.model, self.provider, self.operation, self.service_tier
-
-    def matches(self, dimensions: tuple[str, ...], context_length: int) -> bool:
-        """Say whether an event with these dimensions (in the order of `DIMENSIONS`) fits."""
-        if self.context_above is not None and context_length <= self.context_above:
-            return False
-        return all(
-            pattern.matches(text) for pattern, text in zip(self.patterns, dimensions, strict=True)
+        return (
+            self.account,
+            self.subject,
+            self.model,
+            self.provider,
+            self.operation,
+            self.service_tier,
+            self.region,
+            self.initiator,
         )
 
-    def overlaps(self, other: "Match") -> bool:
-        """Say whether some event fits both."""
-        pairs = zip(self.patterns, other.patterns, strict=True)
-        return all(mine.overlaps(theirs) for mine, theirs in pairs)
+    def matches(self, facts: Facts) -> bool:
+        """Say whether an event with these facts fits."""
+        if self.context_above is not None and facts.context <= self.context_above:
+            return False
+        if self.windows is not None and not self.windows.contains(facts.minute):
+            return False
+        if self.attributes:
+            given = dict(facts.attributes)
+            if not all(pattern.matches(given.get(name, "")) for name, pattern in self.attributes):
+                return False
+        return all(
+            pattern.matches(text)
+            for pattern, text in zip(self.patterns, facts.texts, strict=True)
+            if pattern is not ANY
+        )
+
+    def meeting(self, other: "Match") -> Facts | None:
+        """Return the facts of an event that fits both, or None."""
+        texts = [
+            mine.meeting(theirs) for mine, theirs in zip(self.patterns, other.patterns, strict=True)
+        ]
+        mine, theirs = dict(self.attributes), dict(other.attributes)
+        attributes = {
+            name: mine.get(name, ANY).meeting(theirs.get(name, ANY))
+            for name in sorted({*mine, *theirs})
+        }
+        minute = _meeting_minute(self.windows, other.windows)
+        if minute is None or None in texts or None in attributes.values():
+            return None
+        thresholds = [
+            above for above in (self.context_above, other.context_above) if above is not None
+        ]
+        named = dict(zip(DIMENSIONS, [text or "" for text in texts], strict=True))
+        return Facts(
+            **named,
+            attributes=tuple((name, text or "") for name, text in attributes.items()),
+            context=max(thresholds) + 1 if thresholds else 0,
+            minute=minute,
+        )
+
+
+def _meeting_minute(mine: WeekWindows | None, theirs: WeekWindows | None) -> int | None:
+    if mine is not None and theirs is not None:
+        return mine.meeting(theirs)
+    windows = mine if mine is not None else theirs
+    return windows.starts[0] if windows is not None else _ANY_TIME
 
 
 ANYTHING = Match()
@@ -91,11 +166,11 @@ ANYTHING = Match()
 
 
 class Matched(Protocol):
-    """What this module needs to know of a component."""
+    """What this module needs to know of a component or a promotion."""
 
     @property
-    def component_id(self) -> str:
-        """Name of the component within its tariff."""
+    def name(self) -> str:
+        """How people know it within its tariff."""
 
     @property
     def match(self) -> Match:
@@ -103,74 +178,35 @@ class Matched(Protocol):
 
 
 class Ambiguity(NamedTuple):
-    """Two components that tie for some event."""
+    """Two components that tie for some event, and such an event."""
 
     first: str
     second: str
+    event: Facts
 
 
 _Candidate = TypeVar("_Candidate", bound=Matched)
 
 
-def most_specific(
-    candidates: list[_Candidate], dimensions: tuple[str, ...], context_length: int
-) -> _Candidate | None:
+def most_specific(candidates: Sequence[_Candidate], facts: Facts) -> _Candidate | None:
     """Return the matching candidate with the highest specificity, or None."""
-    matching = [c for c in candidates if c.match.matches(dimensions, context_length)]
+    matching = [candidate for candidate in candidates if candidate.match.matches(facts)]
     return max(matching, key=lambda candidate: candidate.match.specificity, default=None)
 
 
-def ambiguities(components: list[Matched]) -> Iterator[Ambiguity]:
+def ambiguities(components: Sequence[Matched]) -> Iterator[Ambiguity]:
     """Yield each pair of components (pricing one kind) that ties for some event.
 
-    Ranks must be equal, so both name models or neither does: grouping by rank and named model
-    keeps real price lists (thousands of models) linear.
+    Ranks must be equal, so both name accounts and models or neither does: grouping by rank and by
+    what is named keeps real price lists (thousands of models) linear.
     """
     groups: dict[object, list[Matched]] = {}
     for component in components:
         match = component.match
-        for model in match.model.choices or ("",):
-            groups.setdefault((match.specificity, model), []).append(component)
+        for named in product(match.account.choices or ("",), match.model.choices or ("",)):
+            groups.setdefault((match.specificity, named), []).append(component)
     for group in groups.values():
         for first, second in combinations(group, 2):
-            if first.match.overlaps(second.match):
-                yield Ambiguity(first.component_id, second.component_id)
-
-
-def _glob_matches(glob: str, text: str) -> bool:
-    """Say whether a text fits a glob, in time of at most the product of their lengths."""
-    at, in_text, star, resume = 0, 0, -1, 0
-    while in_text < len(text):
-        if at < len(glob) and glob[at] == "*":
-            star, resume = at, in_text
-            at += 1
-        elif at < len(glob) and glob[at] in ("?", text[in_text]):
-            at, in_text = at + 1, in_text + 1
-        elif star >= 0:  # let the last star take one character more
-            resume += 1
-            at, in_text = star + 1, resume
-        else:
-            return False
-    return all(character == "*" for character in glob[at:])
-
-
-def _globs_meet(first: str, second: str) -> bool:
-    """Say whether some text fits both globs: a walk over the pairs of their positions."""
-    seen: set[tuple[int, int]] = set()
-    pending = [(0, 0)]
-    while pending:
-        state = pending.pop()
-        if state in seen:
-            continue
-        seen.add(state)
-        i, j = state
-        if i == len(first) and j == len(second):
-            return True
-        here, there = first[i : i + 1], second[j : j + 1]
-        if here == "*":
-            pending += [(i + 1, j)] + ([(i, j + 1)] if there else [])
-        if there == "*":
-            pending += [(i, j + 1)] + ([(i + 1, j)] if here else [])
-        if here and there and "*" not in (here, there) and (here == there or "?" in (here, there)):
-            pending.append((i + 1, j + 1))
-    return False
+            event = first.match.meeting(second.match)
+            if event is not None:
+                yield Ambiguity(first.name, second.name, event)

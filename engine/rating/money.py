@@ -72,16 +72,16 @@ def format_pico(pico: int) -> str:
     return f"{sign}{whole}.{fraction:012d}".rstrip("0")
 
 
-def format_decimal(value: Fraction) -> str:
+def format_decimal(value: Fraction, digits: int = 18) -> str:
     """Return a terminating rational as the shortest decimal string; ValueError if it has no end.
 
     >>> format_decimal(Fraction(5, 2))
     '2.5'
     """
-    scale = 10**18
+    scale = 10**digits
     scaled = value * scale
     if scaled.denominator != 1:
-        raise ValueError(f"{value} has no decimal form of 18 digits or fewer")
+        raise ValueError(f"{value} has no decimal form of {digits} digits or fewer")
     whole, fraction = divmod(abs(scaled.numerator), scale)
     sign = "-" if value < 0 else ""
-    return f"{sign}{whole}.{fraction:018d}".rstrip("0").rstrip(".")
+    return f"{sign}{whole}.{fraction:0{digits}d}".rstrip("0").rstrip(".")

@@ -16,6 +16,10 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _SECOND = 1_000_000
 _DAY_SECONDS = 86_400
 _DAY = _DAY_SECONDS * _SECOND
+_MINUTE = 60 * _SECOND
+_DAY_MINUTES = 24 * 60
+_EPOCH_WEEKDAY = 3
+"""1970-01-01 was a Thursday; Monday is 0."""
 
 PERIODS = ("event", "day", "calendar_month", "billing_period", "lifetime")
 
@@ -55,9 +59,16 @@ class FrozenZone(NamedTuple):
 
     def local_day(self, at: int) -> int:
         """Return the local date at an instant as days since 1970-01-01."""
+        return self._local(at) // _DAY
+
+    def minute_of_week(self, at: int) -> int:
+        """Return the local wall clock at an instant as minutes since Monday 00:00."""
+        local = self._local(at)
+        return ((local // _DAY + _EPOCH_WEEKDAY) % 7) * _DAY_MINUTES + local % _DAY // _MINUTE
+
+    def _local(self, at: int) -> int:
         index = bisect_right(self.instants, at) - 1
-        offset = self.offsets[index] if index >= 0 else 0
-        return (at + offset * _SECOND) // _DAY
+        return at + (self.offsets[index] if index >= 0 else 0) * _SECOND
 
 
 UTC_ZONE = FrozenZone("UTC")

@@ -6,10 +6,14 @@ far of floor(A_v(N)) - floor(A_v(N - n_v)) (semantics section 2). With one versi
 floor(A(x + q)) - floor(A(x)). A kind that nothing prices becomes a line in suspense: visible,
 alerted, never free.
 
+A promotion may choose another price, for all of a kind's units or for its first ones: then the kind
+has two lines. A component may price what the supplier takes for a kind instead of its quantity.
+
 These functions read the account and decide; `Account.apply` folds the result in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from engine.rating.account import Account, VersionQuantity
 from engine.rating.charge import (
@@ -20,15 +24,19 @@ from engine.rating.charge import (
     Repricing,
     TariffReference,
 )
-from engine.rating.counter import key_of
-from engine.rating.errors import BrokenInvariant, Refusal
-from engine.rating.money import LIMIT_PICO
-from engine.rating.period import billing_month, period_label
-from engine.rating.price import GraduatedPrice
+from engine.rating.counter import Standing, count, counter_key, tally_key, units
+from engine.rating.errors import Refusal
+from engine.rating.money import LIMIT_PICO, PICO
+from engine.rating.period import billing_month
+from engine.rating.plan import KindPrice, PromotedPrice
 from engine.rating.rules import ANY_TIME, Terms
-from engine.rating.tariff import Component, KindPrice
 from engine.rating.tariff_book import KnownVersion, TariffBook
-from engine.rating.usage import MONEY_KINDS, Origin, UsageEvent
+from engine.rating.usage import Origin, UsageEvent
+
+Costs = Mapping[str, int | None]
+"""What the supplier takes for each kind of an event, in pico of the account's currency."""
+
+NO_COSTS: Costs = MappingProxyType({})
 
 
 def rate_usage(
@@ -38,6 +46,7 @@ def rate_usage(
     origin: Origin,
     book: TariffBook,
     terms: Terms = ANY_TIME,
+    costs: Costs = NO_COSTS,
 ) -> Charge | Refusal:
     """Return the charge for a usage event; a Refusal only if an amount leaves DECIMAL(38,12)."""
     late_by = origin.received_at - event.occurred_at
@@ -46,7 +55,7 @@ def rate_usage(
         lines = [_suspended(kind, quantity, known) for kind, quantity in event.quantities]
         tariff = None
     else:
-        lines = _rate_lines(account, event, known, book)
+        lines = [*_rate_lines(account, event, known, book, costs)]
         version = known.version
         tariff = TariffReference(version.tariff_id, version.version, version.digest, known.offset)
     amount = sum([line.amount for line in lines if line.amount is not None])
@@ -103,113 +112,122 @@ def _version_in_force(
     return known or "no_tariff_in_force"
 
 
+def _rate_lines(
+    account: Account, event: UsageEvent, known: KnownVersion, book: TariffBook, costs: Costs
+) -> Iterator[Line]:
+    prices = known.version.prices(event)
+    rating = _EventRating(account, event, known, book)
+    for kind, quantity in event.quantities:
+        price = prices.get(kind)
+        if price is None:
+            yield _suspended(kind, quantity, "no_price")
+        elif not price.component.is_of_supplier_cost:
+            yield from rating.lines(kind, quantity, price)
+        elif (cost := costs.get(kind)) is None:
+            yield _suspended(kind, quantity, "no_supplier_cost")
+        else:
+            yield rating.share_of_cost(kind, quantity, price, cost)
+
+
 def _suspended(kind: str, quantity: int, reason: str) -> Line:
     return Line("", kind, quantity, "", 0, 0, (), (), None, SUSPENSE, reason)
 
 
-def _rate_lines(
-    account: Account, event: UsageEvent, known: KnownVersion, book: TariffBook
-) -> list[Line]:
-    dimensions = (event.model, event.provider, event.operation, event.service_tier)
-    prices = known.version.prices(dimensions, event.context_length)
-    touched: dict[str, tuple[VersionQuantity, ...]] = {}  # counters as this event leaves them
-    lines = []
-    for kind, quantity in event.quantities:
-        price = prices.get(kind)
-        if price is None:
-            lines.append(_suspended(kind, quantity, "no_price"))
-            continue
-        key = counter_key(account, event, known.version.tariff_id, price.component)
-        entries = touched[key] if key in touched else account.counters.get(key, ())
-        metered = quantity if kind in MONEY_KINDS else quantity * price.weight_pico
-        if len(entries) <= 1 and (not entries or entries[0].version == known.version.version):
-            before = entries[0].metered if entries else 0
-            repricings: tuple[Repricing, ...] = ()
-            touched[key] = (VersionQuantity(known.version.version, before + metered),)
-        else:
-            timeline = book.timeline(
-                known.version.tariff_id, account.adopted[known.version.tariff_id]
-            )
-            before, repricings, touched[key] = _across_versions(
-                entries, known, timeline, price, metered
-            )
-        lines.append(_rated_line(price.component, kind, quantity, key, before, metered, repricings))
-    return lines
+class _EventRating:
+    """Rates the kinds of one event, in order; counters as this event leaves them."""
 
+    def __init__(
+        self, account: Account, event: UsageEvent, known: KnownVersion, book: TariffBook
+    ) -> None:
+        self._account = account
+        self._event = event
+        self._known = known
+        self._book = book
+        self._touched: dict[str, Standing] = {}
 
-def _rated_line(
-    component: Component,
-    kind: str,
-    quantity: int,
-    key: str,
-    before: int,
-    metered: int,
-    repricings: tuple[Repricing, ...],
-) -> Line:
-    slices = component.price.slices(before, before + metered)
-    amount = sum([part.amount for part in slices])
-    if repricings:
-        amount += sum([change.amount for change in repricings])
-    return Line(
-        component.component_id,
-        kind,
-        quantity,
-        key,
-        before,
-        metered,
-        slices,
-        repricings,
-        amount,
-        RATED,
-        "",
-    )
+    def lines(self, kind: str, quantity: int, price: KindPrice) -> Iterator[Line]:
+        """Yield the lines of one kind: one, or two where a promotion's first units end in it."""
+        promoted = price.promoted
+        if promoted is None:
+            yield self._line(kind, quantity, quantity * price.weight_pico, price)
+            return
+        promotion = promoted.promotion
+        under, tally = quantity, ""
+        if promotion.first_units is not None:
+            tally = tally_key(self._account, self._event, self._tariff_id, promotion)
+            left = promotion.first_units * PICO - units(self._standing(tally))
+            under = max(0, min(quantity, left // price.weight_pico))
+        if under:
+            metered = under * price.weight_pico
+            yield self._line(kind, under, metered, price, promoted, tally)
+        if under < quantity:
+            rest = quantity - under
+            yield self._line(kind, rest, rest * price.weight_pico, price)
 
+    def share_of_cost(self, kind: str, quantity: int, price: KindPrice, cost: int) -> Line:
+        """Return the line of a kind that is priced by what the supplier takes for it."""
+        return self._line(kind, quantity, cost, price, price.promoted)
 
-def _across_versions(
-    entries: Sequence[VersionQuantity],
-    known: KnownVersion,
-    timeline: Sequence[KnownVersion],
-    price: KindPrice,
-    metered: int,
-) -> tuple[int, tuple[Repricing, ...], tuple[VersionQuantity, ...]]:
-    """Add units under one version of a counter that several versions share.
+    @property
+    def _tariff_id(self) -> str:
+        return self._known.version.tariff_id
 
-    Returns the units before (under this and earlier versions), the change of each later version's
-    total, and the counter after.
-    """
-    standing = dict(entries)
-    before, passed, repricings = 0, False, []
-    for later in timeline:
-        number = later.version.version
-        own = standing.get(number, 0)
-        if passed and own:
-            repriced = later.version.component(price.component.component_id)
-            if repriced is None:
-                raise BrokenInvariant(f"version {number} counted units without a component")
-            change = _shift(repriced.price, before, own, metered)
-            repricings.append(Repricing(number, before, own, change))
-        before += own
-        if later is known:
-            passed, own_before = True, before
-    standing[known.version.version] = standing.get(known.version.version, 0) + metered
-    after = tuple(VersionQuantity(*item) for item in standing.items())
-    return own_before, tuple(repricings), after
+    def _standing(self, key: str) -> Standing:
+        if key in self._touched:
+            return self._touched[key]
+        return self._account.counters.get(key, ())
 
+    def _line(
+        self,
+        kind: str,
+        quantity: int,
+        metered: int,
+        price: KindPrice,
+        promoted: PromotedPrice | None = None,
+        tally: str = "",
+    ) -> Line:
+        component = price.component
+        key = counter_key(self._account, self._event, self._tariff_id, component)
+        name = "" if promoted is None else promoted.promotion.promotion_id
+        added = VersionQuantity(self._known.version.version, metered, name)
+        before, repricings = self._count(key, added, component.component_id)
+        if tally:
+            self._touched[tally] = (*self._standing(tally), added)
+        amounts = price.amounts if promoted is None else promoted.amounts
+        slices = amounts.slices(before, before + metered)
+        amount = sum([part.amount for part in slices])
+        if repricings:
+            amount += sum([change.amount for change in repricings])
+        return Line(
+            component.component_id,
+            kind,
+            quantity,
+            key,
+            before,
+            metered,
+            slices,
+            repricings,
+            amount,
+            RATED,
+            "",
+            name,
+            tally,
+        )
 
-def _shift(price: GraduatedPrice, before: int, own: int, metered: int) -> int:
-    """Return how a version's total changes when `metered` units move in front of it."""
-    moved = price.amount(before + metered + own) - price.amount(before + metered)
-    return moved - (price.amount(before + own) - price.amount(before))
-
-
-def counter_key(account: Account, event: UsageEvent, tariff_id: str, component: Component) -> str:
-    """Return the key of the counter that an event's quantity goes to.
-
-    A counter of period ``event`` lives within one event and always starts from zero.
-    """
-    if component.scope == "account":
-        value = account.account_id
-    else:
-        value = event.subject if component.scope == "subject" else event.model
-    label = period_label(component.period, account.zone, event.occurred_at)
-    return key_of(tariff_id, component.component_id, value, label)
+    def _count(
+        self, key: str, added: VersionQuantity, component_id: str
+    ) -> tuple[int, tuple[Repricing, ...]]:
+        """Put units into a counter; return the units in front of them and what they moved."""
+        standing = self._standing(key)
+        if not standing:
+            self._touched[key] = (added,)
+            return 0, ()
+        first = standing[0]
+        if len(standing) == 1 and first[::2] == added[::2]:
+            self._touched[key] = (added._replace(metered=first.metered + added.metered),)
+            return first.metered, ()
+        adopted = self._account.adopted[self._tariff_id]
+        timeline = self._book.timeline(self._tariff_id, adopted)
+        counted = count(standing, added, component_id, timeline)
+        self._touched[key] = counted.after
+        return counted.before, counted.repricings

@@ -1,58 +1,30 @@
 """Tariffs: immutable versions of a price page.
 
-A version is identified by the SHA-256 of its canonical form (`canonical_document`): the document
-people write, with defaults left out, decimals in shortest form, components sorted by id and the
-transitions of its time zone frozen in. Publishing never changes a version; it adds one.
+A version is identified by the SHA-256 of its canonical form. Publishing never changes a version;
+it adds one. A *supplier tariff* rates the buy side: what the providers that it names take for the
+same usage.
 """
 
 import json
-from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from hashlib import sha256
-from typing import NamedTuple
 
+from engine.rating.amount import AmountFunction
+from engine.rating.canonical import canonical_document
+from engine.rating.component import WILDCARD, WILDCARD_KINDS, Component, Promotion
 from engine.rating.errors import InvalidDocument
-from engine.rating.matching import ANYTHING, DIMENSIONS, Match, Pattern, ambiguities, most_specific
+from engine.rating.matching import ambiguities
 from engine.rating.money import format_decimal
-from engine.rating.period import UTC_ZONE, FrozenZone, format_instant
-from engine.rating.price import GraduatedPrice
-from engine.rating.usage import KINDS, MONEY_KINDS, UNEXPLAINED
+from engine.rating.period import UTC_ZONE, FrozenZone
+from engine.rating.plan import Plan, Plans
+from engine.rating.price import PERCENTAGES, QUANTITY, SUPPLIER_COST, Price
+from engine.rating.usage import MONEY_KINDS, UsageEvent
 
-WILDCARD = "*"
-_MAX_PLANS = 10_000
-SCOPES = ("account", "subject", "model")
 ROUNDINGS = ("half_up", "half_even", "up", "down")
-_UNPRICED_BY_WILDCARD = (*MONEY_KINDS, UNEXPLAINED)
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """One price of a tariff.
-
-    `weights` maps the kinds it prices (or the wildcard) to metered units per unit of the kind;
-    `scope` and `period` say which quantities are counted together.
-    """
-
-    component_id: str
-    weights: tuple[tuple[str, Fraction], ...]
-    price: GraduatedPrice
-    match: Match = ANYTHING
-    scope: str = "account"
-    period: str = "event"
-
-    def weight(self, kind: str) -> Fraction:
-        """Return the metered units per unit of a kind that this component prices."""
-        weights = dict(self.weights)
-        return weights[kind] if kind in weights else weights[WILDCARD]
-
-
-class KindPrice(NamedTuple):
-    """What prices one kind of an event: a component, at pico metered units per unit."""
-
-    component: Component
-    weight_pico: int
+SETTLED_PERIODS = ("event", "calendar_month", "billing_period")
+"""Periods in which a minimum can be owed: an event is its own end, a month is closed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +32,8 @@ class TariffVersion:
     """One immutable version; the version in force is chosen by the time of use.
 
     Times are in us UTC; `effective_to` None means open. `fallback` maps a kind without a price of
-    its own to the kind whose price it takes.
+    its own to the kind whose price it takes. `supplier_for`: the providers whose prices these are;
+    empty on the sell side.
     """
 
     tariff_id: str
@@ -72,193 +45,209 @@ class TariffVersion:
     zone: FrozenZone = UTC_ZONE
     rounding: str = "half_up"
     fallback: tuple[tuple[str, str], ...] = ()
+    promotions: tuple[Promotion, ...] = ()
+    supplier_for: tuple[str, ...] = ()
     document: str = field(init=False)
     digest: bytes = field(init=False)
-    _by_id: dict[str, Component] = field(init=False, repr=False)
-    _by_model: dict[str, list[Component]] = field(init=False, repr=False)
-    _thresholds: tuple[int, ...] = field(init=False, repr=False)
-    _plans: dict[object, dict[str, KindPrice]] = field(init=False, repr=False)
+    _components: dict[str, Component] = field(init=False, repr=False)
+    _promotions: dict[str, Promotion] = field(init=False, repr=False)
+    _plans: Plans = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         _check_components(self)
+        _check_promotions(self)
         _check_fallback(self)
+        _check_supplier(self)
         document = json.dumps(
             canonical_document(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False
         )
-        by_model: dict[str, list[Component]] = {}
-        for component in self.components:
-            for model in component.match.model.choices or ("",):
-                by_model.setdefault(model, []).append(component)
-        thresholds = {component.match.context_above for component in self.components}
         derived = {
             "document": document,
             "digest": sha256(document.encode()).digest(),
-            "_by_id": {component.component_id: component for component in self.components},
-            "_by_model": by_model,
-            "_thresholds": tuple(sorted(t for t in thresholds if t is not None)),
-            "_plans": {},
+            "_components": {entry.component_id: entry for entry in self.components},
+            "_promotions": {entry.promotion_id: entry for entry in self.promotions},
+            "_plans": Plans(self.components, self.promotions, dict(self.fallback), self.zone),
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
 
+    @property
+    def is_of_supplier(self) -> bool:
+        """Whether this is the buy side."""
+        return bool(self.supplier_for)
+
     def component(self, component_id: str) -> Component | None:
         """Return a component by id."""
-        return self._by_id.get(component_id)
+        return self._components.get(component_id)
 
-    def prices(self, dimensions: tuple[str, ...], context_length: int) -> dict[str, KindPrice]:
-        """Return what prices each kind of an event; a kind that is missing is in suspense.
+    def prices(self, event: UsageEvent) -> Plan:
+        """Return what prices each kind of an event; a kind that is missing is in suspense."""
+        return self._plans.of(event)
 
-        `dimensions` are in the order of matching.DIMENSIONS. Few combinations are distinct, so
-        each is worked out once and kept: a cache, never a meaning.
-        """
-        band = bisect_left(self._thresholds, context_length)  # thresholds that it exceeds
-        plan = self._plans.get((dimensions, band))
-        if plan is None:
-            if len(self._plans) >= _MAX_PLANS:  # made-up model names must not fill the memory
-                self._plans.clear()
-            plan = self._plans[dimensions, band] = self._work_out(dimensions, context_length)
-        return plan
+    def amounts(self, component_id: str, promotion_id: str = "") -> AmountFunction | None:
+        """Return the cumulative amounts of a component, under a promotion or not; None if gone."""
+        component = self._components.get(component_id)
+        promotion = self._promotions.get(promotion_id)
+        if component is None or (promotion_id and promotion is None):
+            return None
+        return self._plans.amounts(component, promotion)
 
-    def _work_out(self, dimensions: tuple[str, ...], context_length: int) -> dict[str, KindPrice]:
-        candidates = self._by_model.get(dimensions[0], []) + self._by_model.get("", [])
-        own: dict[str, KindPrice] = {}
-        for kind in KINDS:
-            names = [WILDCARD] if kind not in _UNPRICED_BY_WILDCARD else []
-            for name in (kind, *names):
-                pricing = [c for c in candidates if name in dict(c.weights)]
-                component = most_specific(pricing, dimensions, context_length)
-                if component is not None:
-                    own[kind] = KindPrice(component, int(component.weight(name) * 10**12))
-                    break
-        return self._with_fallback(own)
 
-    def _with_fallback(self, own: dict[str, KindPrice]) -> dict[str, KindPrice]:
-        fallback = dict(self.fallback)
-        plan = dict(own)
-        for kind in KINDS:
-            source = kind
-            while source not in own and source in fallback:
-                source = fallback[source]
-            if source in own:
-                plan[kind] = own[source]
-        return plan
+def _place(version: TariffVersion) -> str:
+    return f"tariff {version.tariff_id} version {version.version}"
 
 
 def _check_components(version: TariffVersion) -> None:
-    place = f"tariff {version.tariff_id} version {version.version}"
-    ids = [component.component_id for component in version.components]
-    twice = [component_id for component_id, count in Counter(ids).items() if count > 1]
-    if twice:
-        raise InvalidDocument(place, twice[0], "each component id once")
+    _require_once(_place(version), "component", [c.component_id for c in version.components])
     by_kind: dict[str, list[Component]] = {}
     for component in version.components:
-        for kind, weight in component.weights:
-            if kind in MONEY_KINDS and weight != 1:
-                raise InvalidDocument(
-                    f"{place}, component {component.component_id}, kinds.{kind}",
-                    format_decimal(weight),
-                    "weight 1: money is metered as it is",
-                )
+        _check_component(f"{_place(version)}, component {component.component_id}", component)
+        for kind, _ in component.weights:
             by_kind.setdefault(kind, []).append(component)
     for kind, components in by_kind.items():
-        for tie in ambiguities(list(components)):
+        _refuse_ties(f"{_place(version)}, kind {kind}", components)
+
+
+def _check_component(place: str, component: Component) -> None:
+    kinds = [kind for kind, _ in component.weights]
+    for kind, weight in component.weights:
+        if kind in MONEY_KINDS and weight != 1:
             raise InvalidDocument(
-                f"{place}, kind {kind}",
-                f"{tie.first} and {tie.second}",
-                "components of different specificity where both can match one event",
+                f"{place}, kinds.{kind}",
+                format_decimal(weight),
+                "weight 1: money is metered as it is",
             )
+        if component.is_of_supplier_cost and weight != 1:
+            raise InvalidDocument(
+                f"{place}, kinds.{kind}",
+                format_decimal(weight),
+                "weight 1: the supplier's cost is metered as it is",
+            )
+    for pattern, weights in component.model_weights:
+        for kind, weight in weights:
+            if kind not in kinds or kind in MONEY_KINDS or component.is_of_supplier_cost:
+                raise InvalidDocument(
+                    f"{place}, weights.{pattern.glob or pattern.choices[0]}.{kind}",
+                    format_decimal(weight),
+                    "a kind of this component's `kinds` that is no money",
+                )
+    _check_price(f"{place}, price", component.price, kinds)
+    if component.minimum is not None and component.period not in SETTLED_PERIODS:
+        raise InvalidDocument(
+            f"{place}, minimum",
+            f"period {component.period}",
+            f"a period that ends with a settlement: {', '.join(SETTLED_PERIODS)}",
+        )
+    if None not in (component.minimum, component.maximum):
+        least, most = component.minimum or 0, component.maximum or 0
+        if least > most:
+            raise InvalidDocument(f"{place}, minimum", least, f"{most} pico (maximum) at most")
+
+
+def _check_price(place: str, price: Price, kinds: Sequence[str]) -> None:
+    if price.model in PERCENTAGES and price.of == QUANTITY:
+        for kind in kinds:
+            if kind not in MONEY_KINDS:
+                raise InvalidDocument(
+                    place,
+                    f"{price.model} of kind {kind}",
+                    f"kinds of money ({', '.join(MONEY_KINDS)}), or of: {SUPPLIER_COST}",
+                )
+
+
+def _check_promotions(version: TariffVersion) -> None:
+    _require_once(_place(version), "promotion", [p.promotion_id for p in version.promotions])
+    ids = {component.component_id for component in version.components}
+    for promotion in version.promotions:
+        place = f"{_place(version)}, promotion {promotion.promotion_id}"
+        for component_id in promotion.components:
+            if component_id not in ids:
+                raise InvalidDocument(f"{place}, components", component_id, "a component's id")
+        if promotion.price is not None:
+            _check_price(f"{place}, price", promotion.price, promotion.kinds)
+        if promotion.price is not None or promotion.first_units is not None:
+            for component in version.components:
+                if component.is_of_supplier_cost and _may_touch(promotion, component):
+                    raise InvalidDocument(
+                        place,
+                        f"component {component.component_id}",
+                        "percent_off for all units: that component is a share of supplier cost",
+                    )
+    for first, second in _simultaneous(version.promotions):
+        _refuse_ties(f"{_place(version)}, promotions", [first, second])
+
+
+def _may_touch(promotion: Promotion, component: Component) -> bool:
+    kinds = [kind for kind, _ in component.weights]
+    if WILDCARD in kinds:
+        kinds = [*kinds, *WILDCARD_KINDS]
+    touched = any(promotion.touches(component, kind) for kind in kinds)
+    return touched and promotion.match.meeting(component.match) is not None
+
+
+def _simultaneous(promotions: Sequence[Promotion]) -> Iterator[tuple[Promotion, Promotion]]:
+    """Yield each pair of promotions that hold at one instant and share a kind and a component."""
+    for number, first in enumerate(promotions):
+        for second in promotions[number + 1 :]:
+            starts = [p.valid_from for p in (first, second) if p.valid_from is not None]
+            ends = [p.valid_to for p in (first, second) if p.valid_to is not None]
+            apart = starts and ends and max(starts) >= min(ends)
+            kinds = _named_kinds(first) & _named_kinds(second)
+            components = {*first.components} & {*second.components}
+            shared = components or not first.components or not second.components
+            if not apart and kinds and shared:
+                yield first, second
+
+
+def _named_kinds(promotion: Promotion) -> set[str]:
+    named = {kind for kind in promotion.kinds if kind != WILDCARD}
+    return named | {*WILDCARD_KINDS} if WILDCARD in promotion.kinds else named
 
 
 def _check_fallback(version: TariffVersion) -> None:
     fallback = dict(version.fallback)
+    place = f"{_place(version)}, fallback"
     for kind, source in fallback.items():
         if kind in MONEY_KINDS or source in MONEY_KINDS:
-            raise InvalidDocument(
-                f"tariff {version.tariff_id} version {version.version}, fallback",
-                f"{kind} -> {source}",
-                "kinds that are no money",
-            )
+            raise InvalidDocument(place, f"{kind} -> {source}", "kinds that are no money")
         chain = [kind]
         while chain[-1] in fallback:
             step = fallback[chain[-1]]
             if step in chain:
-                raise InvalidDocument(
-                    f"tariff {version.tariff_id} version {version.version}, fallback",
-                    " -> ".join([*chain, step]),
-                    "a chain that ends",
-                )
+                raise InvalidDocument(place, " -> ".join([*chain, step]), "a chain that ends")
             chain.append(step)
 
 
-def canonical_document(version: TariffVersion) -> dict[str, object]:
-    """Return the version in the shape people write, defaults left out: the base of its digest."""
-    document: dict[str, object] = {
-        "tariff_id": version.tariff_id,
-        "version": version.version,
-        "effective_from": format_instant(version.effective_from),
-        "currency": version.currency,
-        "components": [
-            _canonical_component(component)
-            for component in sorted(version.components, key=lambda c: c.component_id)
-        ],
-    }
-    if version.effective_to is not None:
-        document["effective_to"] = format_instant(version.effective_to)
-    if version.zone != UTC_ZONE:
-        document["time_zone"] = version.zone.name
-        document["time_zone_transitions"] = [
-            [format_instant(at), offset]
-            for at, offset in zip(version.zone.instants, version.zone.offsets, strict=True)
-        ]
-    if version.rounding != "half_up":
-        document["rounding"] = version.rounding
-    if version.fallback:
-        document["fallback"] = dict(version.fallback)
-    return document
+def _check_supplier(version: TariffVersion) -> None:
+    if not version.is_of_supplier:
+        return
+    for component in version.components:
+        place = f"{_place(version)}, component {component.component_id}"
+        if component.period != "event":
+            raise InvalidDocument(
+                f"{place}, period",
+                component.period,
+                "event: no partition sees what a supplier counts over all your accounts",
+            )
+        if component.is_of_supplier_cost:
+            raise InvalidDocument(f"{place}, price.of", SUPPLIER_COST, "a supplier's own price")
+    if any(promotion.first_units is not None for promotion in version.promotions):
+        raise InvalidDocument(
+            f"{_place(version)}, promotions", "first_units", "none in a supplier's tariff"
+        )
 
 
-def _canonical_component(component: Component) -> dict[str, object]:
-    kinds: object = [kind for kind, _ in component.weights]
-    if any(weight != 1 for _, weight in component.weights):
-        kinds = {kind: format_decimal(weight) for kind, weight in component.weights}
-    document: dict[str, object] = {
-        "id": component.component_id,
-        "kinds": kinds,
-        "price": _canonical_price(component.price),
-    }
-    match = {
-        name: _canonical_pattern(pattern)
-        for name, pattern in zip(DIMENSIONS, component.match.patterns, strict=True)
-        if pattern != Pattern()
-    }
-    if component.match.context_above is not None:
-        match["context_above"] = component.match.context_above
-    if match:
-        document["match"] = match
-    if component.scope != "account":
-        document["scope"] = component.scope
-    if component.period != "event":
-        document["period"] = component.period
-    return document
+def _require_once(place: str, what: str, ids: Sequence[str]) -> None:
+    twice = [entry for entry, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise InvalidDocument(place, twice[0], f"each {what} id once")
 
 
-def _canonical_pattern(pattern: Pattern) -> object:
-    if pattern.glob:
-        return pattern.glob
-    return pattern.choices[0] if len(pattern.choices) == 1 else sorted(pattern.choices)
-
-
-def _canonical_price(price: GraduatedPrice) -> dict[str, object]:
-    per = {"per": price.per} if price.per != 1 else {}
-    first = price.tiers[0]
-    if len(price.tiers) == 1 and not first.flat_fee:
-        return {"model": "unit", "unit_price": format_decimal(first.unit_price), **per}
-    tiers = []
-    for tier in price.tiers:
-        row: dict[str, object] = {"unit_price": format_decimal(tier.unit_price)}
-        if tier.up_to is not None:
-            row["up_to"] = tier.up_to
-        if tier.flat_fee:
-            row["flat_fee"] = format_decimal(tier.flat_fee)
-        tiers.append(row)
-    return {"model": "graduated", "tiers": tiers, **per}
+def _refuse_ties(place: str, entries: Sequence[Component] | Sequence[Promotion]) -> None:
+    for tie in ambiguities(entries):
+        raise InvalidDocument(
+            place,
+            f"{tie.first} and {tie.second}",
+            "components of different specificity where both can match one event: "
+            f"{tie.event.described()}",
+        )

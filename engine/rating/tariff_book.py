@@ -5,10 +5,13 @@ live rating uses for an account is the account's own fact (adopted or staged, se
 """
 
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import NamedTuple
 
+from engine.rating.component import Weights
 from engine.rating.errors import InvalidDocument
 from engine.rating.money import format_decimal
+from engine.rating.pattern import Pattern
 from engine.rating.tariff import TariffVersion
 
 
@@ -91,11 +94,18 @@ def check_succession(earlier: Iterable[TariffVersion], new: TariffVersion) -> No
             before = old.component(component.component_id)
             if before is None:
                 continue
-            for name in ("weights", "scope", "period"):
+            place_of = f"{place}, component {component.component_id}"
+            if before.price.of != component.price.of:
+                raise InvalidDocument(
+                    f"{place_of}, price.of",
+                    component.price.of,
+                    f"{before.price.of}, or a new component id",
+                )
+            for name in ("weights", "model_weights", "scope", "period"):
                 was, now = getattr(before, name), getattr(component, name)
                 if was != now:
                     raise InvalidDocument(
-                        f"{place}, component {component.component_id}, {name}",
+                        f"{place_of}, {name}",
                         _plain(now),
                         f"{_plain(was)} as in version {old.version}, or a new component id",
                     )
@@ -103,5 +113,11 @@ def check_succession(earlier: Iterable[TariffVersion], new: TariffVersion) -> No
 
 def _plain(value: object) -> str:
     if isinstance(value, tuple):
-        return ", ".join(f"{kind} at {format_decimal(weight)}" for kind, weight in value)
+        return ", ".join(_weighted(*entry) for entry in value) or "none"
     return str(value)
+
+
+def _weighted(name: str | Pattern, weight: Fraction | Weights) -> str:
+    if isinstance(name, Pattern):
+        return f"{name.glob or name.choices[0]}: ({_plain(weight)})"
+    return f"{name} at {weight if isinstance(weight, tuple) else format_decimal(weight)}"

@@ -22,11 +22,11 @@ CASES: dict[str, Any] = {
     for case in json.loads(Path(__file__).with_name("examples.json").read_text())["examples"]
 }
 
-PASSING = tuple("E01 E02 E03 E04 E08 E09 E10 E11 E13 E14 E15".split())
+PASSING = tuple("E01 E02 E03 E04 E05 E06 E07 E08 E09 E10 E11 E13 E14 E15 E17".split())
 
 LATER: dict[str, tuple[str, ...]] = {
-    # volume, package, flat; maximum, allowance and markup; minimum and closing a period
-    "The tariff language": tuple("E05 E06 E07 E17 E18 E19 E21".split()),
+    # minimum and closing a period
+    "The tariff language": tuple("E18 E19 E21".split()),
     # grants of tokens and money, caps, recurrence, rollover
     "Prepaid packages": tuple("E22 E23 E24 E25 E26 E28 E29 E33".split()),
     # void and amend; publishing a version for what was charged already

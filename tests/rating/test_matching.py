@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.rating.matching import ANY, Ambiguity, Match, Pattern, ambiguities, most_specific
+from engine.rating.matching import Facts, Match, ambiguities, most_specific
+from engine.rating.pattern import ANY, Pattern
 
 
 class Named(NamedTuple):
     """As much of a component as matching needs."""
 
-    component_id: str
+    name: str
     match: Match
 
 
@@ -28,9 +29,15 @@ def glob(text: str) -> Pattern:
 
 
 def chosen(candidates: Sequence[Named], model: str = "gpt-4o", context_length: int = 0) -> str:
-    dimensions = (model, "openai", "chat", "standard")
-    found = most_specific(list(candidates), dimensions, context_length)
-    return found.component_id if found else ""
+    found = most_specific(list(candidates), facts(model, context_length))
+    return found.name if found else ""
+
+
+def facts(model: str, context: int = 0, provider: str = "openai") -> Facts:
+    """Return the facts of a chat."""
+    return Facts(
+        "acme", "login-1", model, provider, "chat", "standard", "", "user", context=context
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,7 +141,10 @@ def test_two_components_that_tie_for_some_event_are_ambiguous(
     first: Match, second: Match, tie: bool
 ) -> None:
     found = list(ambiguities([Named("one", first), Named("two", second)]))
-    assert found == ([Ambiguity("one", "two")] if tie else [])
+    assert [(tie.first, tie.second) for tie in found] == ([("one", "two")] if tie else [])
+    for event in [tie.event for tie in found]:
+        assert first.matches(event)
+        assert second.matches(event)
     assert bool(list(ambiguities([Named("two", second), Named("one", first)]))) is tie
 
 
@@ -161,8 +171,11 @@ PATTERNS = st.one_of(
 def test_patterns_overlap_exactly_if_some_text_fits_both(first: Pattern, second: Pattern) -> None:
     """Over two letters a common text, if there is any, has no more of them than both globs."""
     witness = any(first.matches(text) and second.matches(text) for text in LONGER_TEXTS)
-    assert first.overlaps(second) is witness
-    assert second.overlaps(first) is witness
+    for meeting in (first.meeting(second), second.meeting(first)):
+        assert (meeting is not None) is witness
+        if meeting is not None:
+            assert first.matches(meeting)
+            assert second.matches(meeting)
 
 
 LONGER_TEXTS = [*TEXTS, *[first + second for first in TEXTS[15:] for second in TEXTS[1:]]]
@@ -187,6 +200,6 @@ def test_without_ambiguities_the_order_of_components_never_matters(
     for model in TEXTS[:15]:
         for provider in TEXTS[:7]:
             for length in (0, 1, 3):
-                dimensions = (model, provider, "chat", "standard")
-                expected = most_specific(candidates, dimensions, length)
-                assert most_specific(list(shuffled), dimensions, length) == expected
+                event = facts(model, length, provider)
+                expected = most_specific(candidates, event)
+                assert most_specific(list(shuffled), event) == expected

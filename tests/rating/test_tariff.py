@@ -5,10 +5,11 @@ from hashlib import sha256
 
 import pytest
 
+from engine.rating.component import Component
 from engine.rating.errors import InvalidDocument
-from engine.rating.tariff import Component, TariffVersion
-from engine.rating.usage import KINDS
-from tests.rating.scenario import tariff
+from engine.rating.tariff import TariffVersion
+from engine.rating.usage import KINDS, UsageEvent
+from tests.rating.scenario import tariff, usage
 
 BUSINESS_YAML = """
 tariff_id: business
@@ -63,7 +64,13 @@ CANONICAL = (
     '"fallback":{"cache_read":"input","reasoning":"output"},"tariff_id":"business","version":3}'
 )
 
-CHAT = ("gpt-4o", "openai", "chat", "standard")
+CHAT = usage(service_tier="standard")
+
+
+def chat(model: str, context: int = 0) -> UsageEvent:
+    """Return a chat with a model and a context of so many tokens."""
+    quantities = {"input": context} if context else {"output": 1}
+    return usage(model=model, service_tier="standard", quantities=quantities)
 
 
 def plan(*components: str, fallback: str = "{}") -> TariffVersion:
@@ -75,7 +82,7 @@ def plan(*components: str, fallback: str = "{}") -> TariffVersion:
 
 def priced_by(version: TariffVersion, context_length: int = 0) -> dict[str, str]:
     """Return which component prices each kind of a chat with gpt-4o."""
-    prices = version.prices(CHAT, context_length)
+    prices = version.prices(chat("gpt-4o", context_length))
     return {kind: price.component.component_id for kind, price in prices.items()}
 
 
@@ -170,14 +177,14 @@ def test_what_is_unexplained_can_be_priced_by_name() -> None:
 
 
 def test_a_component_may_name_a_kind_beside_the_wildcard() -> None:
-    prices = plan('id: all, kinds: {"*": 1, output: 4}').prices(CHAT, 0)
+    prices = plan('id: all, kinds: {"*": 1, output: 4}').prices(CHAT)
     assert prices["output"].weight_pico == 4 * 10**12
     assert prices["input"].weight_pico == 10**12
 
 
 def test_a_kind_that_falls_back_takes_the_weight_of_its_source() -> None:
     version = plan("id: t, kinds: {input: 1, output: 4}", fallback="{reasoning: output}")
-    assert version.prices(CHAT, 0)["reasoning"].weight_pico == 4 * 10**12
+    assert version.prices(CHAT)["reasoning"].weight_pico == 4 * 10**12
 
 
 def test_a_kind_with_a_price_of_its_own_does_not_fall_back() -> None:
@@ -218,14 +225,14 @@ def test_a_price_for_long_contexts_holds_for_every_length_of_its_band() -> None:
 def test_a_listed_model_is_found_under_each_of_its_names() -> None:
     version = plan("id: listed, kinds: [input], match: {model: [gpt-4o, o3]}")
     for model in ("gpt-4o", "o3"):
-        assert "input" in version.prices((model, "openai", "chat", "standard"), 0)
-    assert version.prices(("gpt-5", "openai", "chat", "standard"), 0) == {}
+        assert "input" in version.prices(chat(model))
+    assert version.prices(chat("gpt-5")) == {}
 
 
 def test_many_made_up_models_do_not_change_what_a_version_prices() -> None:
     version = plan("id: i, kinds: [input]")
     for number in range(10_050):
-        version.prices((f"model-{number}", "p", "chat", "standard"), 0)
+        version.prices(chat(f"model-{number}"))
     assert priced_by(version) == {"input": "i"}
 
 

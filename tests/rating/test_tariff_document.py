@@ -128,7 +128,7 @@ def test_a_price_is_for_a_whole_number_of_units(per: object) -> None:
             {"up_to": 10, "unit_price": "1"}, {"up_to": 9, "unit_price": "1"}, {"unit_price": "2"}
         ),
         graduated({"unit_price": "1", "flat_fee": "-1"}),
-        graduated({"flat_fee": "1"}),
+        graduated({}),
     ],
 )
 def test_tiers_ascend_and_only_the_last_is_open(price: dict[str, Any]) -> None:

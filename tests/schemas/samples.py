@@ -11,6 +11,7 @@ from tests.rating.scenario import at
 
 DIGEST = bytes(range(32))
 POSITION = {"topic": "usage", "partition": 3, "offset": 99_120, "index": 4}
+TWO_DAYS = 2 * 24 * 3_600 * 1_000_000
 OCCURRED_AT = at("2026-11-24T09:15:02.120000Z")
 RECEIVED_AT = at("2026-11-24T09:15:03.000001Z")
 
@@ -100,6 +101,7 @@ LINES = [
         "status": "rated",
         "reason": "",
         "promotion": "summer",
+        "tally": "business//summer/acme/lifetime",
     },
     {
         "component": "",
@@ -114,6 +116,7 @@ LINES = [
         "status": "suspense",
         "reason": "no_price",
         "promotion": "",
+        "tally": "",
     },
 ]
 
@@ -152,7 +155,7 @@ SAMPLES: dict[str, Any] = {
         "command_id": "c-1",
         "account_id": "acme",
         "principal": "anna",
-        "command": (qualified("OpenAccount"), {"currency": "EUR", **ZONE}),
+        "command": (qualified("OpenAccount"), {"currency": "EUR", **ZONE, "close_grace": TWO_DAYS}),
     },
     "journal_commit": {
         "partition": 3,
@@ -227,13 +230,23 @@ SAMPLES: dict[str, Any] = {
                     {
                         "counter": "basic/input/acme/2026-10",
                         "quantities": [
-                            {"version": 2, "metered": to_decimal(5 * PICO)},
-                            {"version": 1, "metered": to_decimal(-1)},
+                            {
+                                "version": 2,
+                                "metered": to_decimal(5 * PICO),
+                                "promotion": "summer",
+                            },
+                            {"version": 1, "metered": to_decimal(-1), "promotion": ""},
                         ],
                     },
                     {
                         "counter": "business/output-by-volume/acme/2026-11",
-                        "quantities": [{"version": 3, "metered": to_decimal(50_000_210 * PICO)}],
+                        "quantities": [
+                            {
+                                "version": 3,
+                                "metered": to_decimal(50_000_210 * PICO),
+                                "promotion": "",
+                            }
+                        ],
                     },
                 ],
                 "periods": [
@@ -250,6 +263,11 @@ SAMPLES: dict[str, Any] = {
                 "latest_charge_at": OCCURRED_AT,
                 "commands": ["c-1", "c-2"],
                 "as_of": RECEIVED_AT,
+                "close_grace": TWO_DAYS,
+                "closed": [{"period": "2026-10", "ends_at": at("2026-10-31T23:00:00Z")}],
+                "settled": [
+                    {"counter": "basic/input/acme/2026-10", "amount": to_decimal(-30 * PICO)}
+                ],
             },
             {
                 "account_id": "globex",
@@ -267,6 +285,9 @@ SAMPLES: dict[str, Any] = {
                 "latest_charge_at": None,
                 "commands": [],
                 "as_of": 0,
+                "close_grace": 0,
+                "closed": [],
+                "settled": [],
             },
         ],
         "notes": ["0f0e0d0c0b0a09080706050403020100", "ünïcode"],
@@ -323,13 +344,11 @@ SAMPLES: dict[str, Any] = {
         "position": {**POSITION, "topic": "accounts", "index": 0},
         "received_at": RECEIVED_AT,
         "change": (
-            qualified("TariffAssigned"),
+            qualified("PeriodClosed"),
             {
-                "tariff_id": "business",
-                "effective_from": at("2026-11-01T00:00:00Z"),
-                "effective_to": at("2027-11-01T00:00:00Z"),
-                "staged": True,
-                "versions": [{"version": 3, "digest": DIGEST}],
+                "period": "2026-11",
+                "starts_at": at("2026-10-31T23:00:00Z"),
+                "ends_at": at("2026-11-30T23:00:00Z"),
             },
         ),
     },

@@ -21,7 +21,7 @@ from engine.rating.charge import (
     Supplied,
     TariffReference,
 )
-from engine.rating.price import Slice
+from engine.rating.amount import Slice
 from engine.rating.usage import Position
 from schemas.loader import RecordSchema, by_fingerprint, latest
 
@@ -144,6 +144,7 @@ def _line(line: Line) -> bytes:
             _STATUS[line.status],
             repeated_text(line.reason),
             repeated_text(line.promotion),
+            repeated_text(line.tally),
         )
     )
 
@@ -262,6 +263,7 @@ def _line_fields(line: Line) -> dict[str, Any]:
         "status": line.status,
         "reason": line.reason,
         "promotion": line.promotion,
+        "tally": line.tally,
     }
 
 
@@ -352,6 +354,7 @@ def _line_of(fields: dict[str, Any]) -> Line:
         fields["status"],
         fields["reason"],
         fields["promotion"],
+        fields["tally"],
     )
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
+from engine.adapters.documents.fields import Currency, Identifier
 from engine.adapters.documents.reading import validate
-from engine.adapters.documents.tariff import Currency, Identifier
 from engine.adapters.zones import freeze_zone
 from engine.rating.command import AssignTariff, OpenAccount
 from engine.rating.errors import InvalidDocument

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
+from engine.adapters.documents.fields import Currency, Moment
 from engine.adapters.documents.reading import validate
-from engine.adapters.documents.tariff import Currency, Moment
 from engine.rating.exchange import ExchangeRate, ExchangeRates, exchange_rate
 from engine.rating.period import instant
 

@@ -14,10 +14,10 @@ from engine.entrypoints.cli.common import (
     progress_bar,
 )
 from engine.entrypoints.cli.evidence import FromArchive, opened_evidence
-from engine.rating.charge import SUSPENSE, Charge, Line
+from engine.rating.amount import Slice
+from engine.rating.charge import SETTLEMENT, SUSPENSE, Charge, Line
 from engine.rating.money import format_pico
 from engine.rating.period import format_instant
-from engine.rating.price import Slice
 from engine.rating.usage import identity_key
 from engine.settings import worker_settings
 from replay.explain import Explanation, explain_charge
@@ -84,13 +84,12 @@ def explanation_lines(found: Explanation) -> list[str]:
     """Return an explanation as lines of text."""
     charge = found.charge
     place = charge.position
+    caused = "caused by" if charge.kind == SETTLEMENT else "read from"
     lines = [
         f"charge {charge.charge_id}",
         f"  account {charge.account_id}, sequence {charge.sequence}, {charge.kind}",
-        f"  usage event {charge.event_id} of {charge.source}",
-        f"  {charge.provider}/{charge.model} {charge.operation} {charge.service_tier}",
-        f"  used {format_instant(charge.occurred_at)}, service period {charge.service_period}",
-        f"  read from {place.topic}[{place.partition}] offset {place.offset} index {place.index}",
+        *_usage_lines(charge),
+        f"  {caused} {place.topic}[{place.partition}] offset {place.offset} index {place.index}",
         f"  received {format_instant(charge.received_at)}",
     ]
     if charge.tariff is not None:
@@ -109,14 +108,31 @@ def explanation_lines(found: Explanation) -> list[str]:
     return lines
 
 
+def _usage_lines(charge: Charge) -> list[str]:
+    if charge.kind == SETTLEMENT:
+        return [f"  up to the minimum of service period {charge.service_period}"]
+    return [
+        f"  usage event {charge.event_id} of {charge.source}",
+        f"  {charge.provider}/{charge.model} {charge.operation} {charge.service_tier}",
+        f"  used {format_instant(charge.occurred_at)}, service period {charge.service_period}",
+    ]
+
+
 def _line_lines(line: Line, charge: Charge) -> list[str]:
     if line.status == SUSPENSE:
         return [f"  {line.kind} {line.quantity:,}: in suspense, {line.reason}"]
-    text = [
-        f"  {line.kind} {line.quantity:,} at {line.component}",
-        f"    counter {line.counter}",
-        f"    {format_pico(line.before)} units before, {format_pico(line.metered)} more",
-    ]
+    if charge.kind == SETTLEMENT:
+        text = [
+            f"  {line.kind} of {line.component}",
+            f"    counter {line.counter}",
+            f"    {format_pico(line.before)} units stand",
+        ]
+    else:
+        text = [
+            f"  {line.kind} {line.quantity:,} at {line.component}",
+            f"    counter {line.counter}",
+            f"    {format_pico(line.before)} units before, {format_pico(line.metered)} more",
+        ]
     text += [f"    {_slice_text(part)}" for part in line.slices]
     text += [
         f"    version {change.version} moves up behind it: {format_pico(change.amount)}"

@@ -2,16 +2,19 @@ from fractions import Fraction
 
 import pytest
 
+from engine.rating.amount import AmountFunction, Slice
 from engine.rating.money import PICO
-from engine.rating.price import GraduatedPrice, Slice, Tier, unit_price
+from engine.rating.price import Price, Tier, unit_price
 
-LADDER = GraduatedPrice(
-    (
-        Tier(10, Fraction(1), Fraction(2)),
-        Tier(20, Fraction(1, 2)),
-        Tier(None, Fraction(1, 4), Fraction(3)),
-    ),
-    per=1,
+LADDER = AmountFunction(
+    Price(
+        "graduated",
+        (
+            Tier(10, Fraction(1), Fraction(2)),
+            Tier(20, Fraction(1, 2)),
+            Tier(None, Fraction(1, 4), Fraction(3)),
+        ),
+    )
 )
 """1 up to 10 (entering costs 2), 0.50 up to 20, then 0.25 (entering costs 3)."""
 
@@ -36,7 +39,7 @@ def test_a_fraction_of_a_unit_enters_a_tier() -> None:
 
 
 def test_an_amount_is_floored_as_a_whole_and_unit_prices_never() -> None:
-    third = unit_price(Fraction(1), per=3)
+    third = AmountFunction(unit_price(Fraction(1), per=3))
     assert [third.amount(units * PICO) for units in (1, 2, 3)] == [
         333_333_333_333,
         666_666_666_666,
@@ -45,8 +48,9 @@ def test_an_amount_is_floored_as_a_whole_and_unit_prices_never() -> None:
 
 
 def test_fees_and_prices_are_floored_together() -> None:
-    price = GraduatedPrice((Tier(None, Fraction(1), Fraction(1, 2 * PICO)),), per=2 * PICO)
-    assert price.amount(PICO) == 1  # half a pico of fee and half a pico of price
+    tiers = (Tier(None, Fraction(1), Fraction(1, 2 * PICO)),)
+    price = Price("graduated", tiers, per=2 * PICO)
+    assert AmountFunction(price).amount(PICO) == 1  # half a pico of fee and half a pico of price
 
 
 def test_slices_run_through_the_tiers_in_order() -> None:
@@ -78,10 +82,10 @@ def test_units_that_end_on_a_bound_do_not_enter_the_next_tier() -> None:
 def test_a_unit_price_is_one_open_tier() -> None:
     price = unit_price(Fraction(5, 2), per=1_000_000)
     assert price.tiers == (Tier(None, Fraction(5, 2)),)
-    assert price.amount(1200 * PICO) == 3_000_000_000
+    assert AmountFunction(price).amount(1200 * PICO) == 3_000_000_000
 
 
 def test_prices_beyond_machine_integers_stay_exact() -> None:
-    price = unit_price(Fraction(10**9 - 1, 1) + Fraction(1, 10**18), per=1)
+    price = AmountFunction(unit_price(Fraction(10**9 - 1, 1) + Fraction(1, 10**18)))
     units = 10**24
     assert price.amount(units * PICO) == (10**9 - 1) * units * PICO + units * PICO // 10**18
