@@ -22,6 +22,7 @@ from engine.rating.charge import (
 )
 from engine.rating.errors import BrokenInvariant
 from engine.rating.period import UTC_ZONE, FrozenZone
+from engine.rating.supply import margin
 
 
 class VersionQuantity(NamedTuple):
@@ -128,6 +129,11 @@ class Account:
         if charge.amount != sum([line.amount or 0 for line in charge.lines]):
             raise BrokenInvariant(
                 f"account {self.account_id}: charge {charge.charge_id} does not add up"
+            )
+        if charge.margin != margin(charge.amount, charge.supplier_cost, charge.lines):
+            raise BrokenInvariant(
+                f"account {self.account_id}: charge {charge.charge_id} has a margin of "
+                f"{charge.margin}, which its amount and cost contradict"
             )
         self.due += charge.amount
         if self.due != charge.due:

@@ -59,6 +59,11 @@ def _assign(account: Account, order: AssignTariff, book: TariffBook) -> Change:
         return _refused(
             "unknown_tariff", f"tariff_id: got {order.tariff_id!r}, expected a published tariff"
         )
+    if versions[0].version.is_of_supplier:
+        return _refused(
+            "supplier_tariff",
+            f"tariff_id: {order.tariff_id!r} is what a supplier takes, expected a tariff to sell by",
+        )
     currency = versions[0].version.currency
     if currency != account.currency:
         return _refused(

@@ -12,8 +12,7 @@ has two lines. A component may price what the supplier takes for a kind instead 
 These functions read the account and decide; `Account.apply` folds the result in.
 """
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Sequence
 
 from engine.rating.account import Account, VersionQuantity
 from engine.rating.charge import (
@@ -30,13 +29,9 @@ from engine.rating.money import LIMIT_PICO, PICO
 from engine.rating.period import billing_month
 from engine.rating.plan import KindPrice, PromotedPrice
 from engine.rating.rules import ANY_TIME, Terms
+from engine.rating.supply import SupplierCost, margin
 from engine.rating.tariff_book import KnownVersion, TariffBook
 from engine.rating.usage import Origin, UsageEvent
-
-Costs = Mapping[str, int | None]
-"""What the supplier takes for each kind of an event, in pico of the account's currency."""
-
-NO_COSTS: Costs = MappingProxyType({})
 
 
 def rate_usage(
@@ -46,24 +41,24 @@ def rate_usage(
     origin: Origin,
     book: TariffBook,
     terms: Terms = ANY_TIME,
-    costs: Costs = NO_COSTS,
 ) -> Charge | Refusal:
     """Return the charge for a usage event; a Refusal only if an amount leaves DECIMAL(38,12)."""
+    cost = book.supply.cost(event, account.currency)
     late_by = origin.received_at - event.occurred_at
     known = _version_in_force(account, event.occurred_at, late_by, terms, book)
     if isinstance(known, str):
         lines = [_suspended(kind, quantity, known) for kind, quantity in event.quantities]
         tariff = None
     else:
-        lines = [*_rate_lines(account, event, known, book, costs)]
+        lines = [*_rate_lines(account, event, known, book, cost.by_kind)]
         version = known.version
         tariff = TariffReference(version.tariff_id, version.version, version.digest, known.offset)
     amount = sum([line.amount for line in lines if line.amount is not None])
     due = account.due + amount
-    if not (-LIMIT_PICO < amount < LIMIT_PICO and -LIMIT_PICO < due < LIMIT_PICO):
-        return Refusal("amount_overflow", f"due: got {due} pico, expected less than 10^38 pico")
-    if lines and max([line.before + line.metered for line in lines]) >= LIMIT_PICO:
-        return Refusal("quantity_overflow", "counter: expected less than 10^38 pico units")
+    left = margin(amount, cost.total, lines)
+    overflow = _overflow(amount, due, lines, cost, left)
+    if overflow is not None:
+        return overflow
     return Charge(
         charge_id,
         "usage",
@@ -88,13 +83,28 @@ def rate_usage(
         tuple(lines),
         (),
         amount,
-        None,
+        cost.total,
         "",
         event.trace_id,
         event.parent_event_id,
         event.initiator,
         due,
+        cost.supplied,
+        left,
     )
+
+
+def _overflow(
+    amount: int, due: int, lines: Sequence[Line], cost: SupplierCost, left: int | None
+) -> Refusal | None:
+    """Refuse what does not fit its DECIMAL(38,12)."""
+    if max(abs(amount), abs(due)) >= LIMIT_PICO:
+        return Refusal("amount_overflow", f"due: got {due} pico, expected less than 10^38 pico")
+    if not cost.fits or abs(left or 0) >= LIMIT_PICO:
+        return Refusal("amount_overflow", "supplier_cost: expected less than 10^38 pico")
+    if lines and max([line.before + line.metered for line in lines]) >= LIMIT_PICO:
+        return Refusal("quantity_overflow", "counter: expected less than 10^38 pico units")
+    return None
 
 
 def _version_in_force(
@@ -113,7 +123,11 @@ def _version_in_force(
 
 
 def _rate_lines(
-    account: Account, event: UsageEvent, known: KnownVersion, book: TariffBook, costs: Costs
+    account: Account,
+    event: UsageEvent,
+    known: KnownVersion,
+    book: TariffBook,
+    costs: Mapping[str, int | None],
 ) -> Iterator[Line]:
     prices = known.version.prices(event)
     rating = _EventRating(account, event, known, book)

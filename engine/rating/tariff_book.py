@@ -12,6 +12,7 @@ from engine.rating.component import Weights
 from engine.rating.errors import InvalidDocument
 from engine.rating.money import format_decimal
 from engine.rating.pattern import Pattern
+from engine.rating.supply import Supply
 from engine.rating.tariff import TariffVersion
 
 
@@ -23,9 +24,10 @@ class KnownVersion(NamedTuple):
 
 
 class TariffBook:
-    """Every tariff version that is known, by tariff and version number."""
+    """Every tariff version that is known, by tariff and version number; `supply` is the buy side."""
 
     def __init__(self) -> None:
+        self.supply = Supply()
         self._tariffs: dict[str, dict[int, KnownVersion]] = {}
         self._timelines: dict[tuple[str, tuple[int, ...]], tuple[KnownVersion, ...]] = {}
 
@@ -34,9 +36,16 @@ class TariffBook:
         known = self._tariffs.setdefault(version.tariff_id, {})
         if version.version in known and known[version.version].version.digest == version.digest:
             return None
-        check_succession([entry.version for entry in known.values()], version)
+        self.check(version)
         entry = known[version.version] = KnownVersion(version, offset)
+        self.supply.add(version, offset)
         return entry
+
+    def check(self, version: TariffVersion) -> None:
+        """Refuse a version that may not be added to those that are known. InvalidDocument."""
+        known = self._tariffs.get(version.tariff_id, {})
+        check_succession([entry.version for entry in known.values()], version)
+        self.supply.check(version)
 
     def get(self, tariff_id: str, version: int) -> KnownVersion | None:
         """Return one version."""
@@ -81,7 +90,7 @@ class TariffBook:
 def check_succession(earlier: Iterable[TariffVersion], new: TariffVersion) -> None:
     """Refuse a version that may not follow the earlier ones of its tariff (InvalidDocument).
 
-    Numbers grow, the currency stays, and a component that changes kinds, weights, scope or period
+    Numbers grow, currency and side stay, and a component that changes kinds, weights, scope or period
     takes a new id, because its counters could not go on (semantics section 2).
     """
     place = f"tariff {new.tariff_id} version {new.version}"
@@ -90,6 +99,12 @@ def check_succession(earlier: Iterable[TariffVersion], new: TariffVersion) -> No
             raise InvalidDocument(place, new.version, f"a version above {old.version}")
         if new.currency != old.currency:
             raise InvalidDocument(place, new.currency, f"the tariff's currency {old.currency}")
+        if new.is_of_supplier != old.is_of_supplier:
+            raise InvalidDocument(
+                f"{place}, supplier_for",
+                ", ".join(new.supplier_for),
+                f"{'providers' if old.is_of_supplier else 'none'} as in version {old.version}",
+            )
         for component in new.components:
             before = old.component(component.component_id)
             if before is None:

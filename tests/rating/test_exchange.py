@@ -126,7 +126,7 @@ def test_a_file_lists_rates_in_yaml_or_json() -> None:
         ("- {base: EUR, quote: USD, rate: -1, effective_from: 2026-11-01T00:00:00Z}", "above 0"),
         ("- {base: EUR, quote: XXX, rate: 1, effective_from: 2026-11-01T00:00:00Z}", "ISO 4217"),
         ("- {base: EUR, quote: USD, rate: 1, effective_from: 2026-11-01}", "an RFC 3339 time"),
-        ("- {base: EUR, quote: USD, rate: true, effective_from: 2026-11-01T00:00:00Z}", "string"),
+        ("- {base: EUR, quote: USD, rate: true, effective_from: 2026-11-01T00:00:00Z}", "a text"),
         ("{base: EUR}", "list"),
         (
             """
