@@ -13,6 +13,7 @@ from engine.adapters.documents.usage import parse_usage
 from engine.rating.charge import Charge, CommandRefused
 from engine.rating.command import AccountCommand, AssignTariff, OpenAccount, Order
 from engine.rating.errors import InvalidDocument, Refusal
+from engine.rating.exchange import ExchangeRate
 from engine.rating.ledger import Ledger, MemoryIdentities
 from engine.rating.period import FIRST_INSTANT
 from engine.rating.tariff import TariffVersion
@@ -23,8 +24,8 @@ from engine.rating.usage import Origin, Position, UsageEvent, check_usage
 class OfflineRating:
     """Rates usage with the given tariff versions.
 
-    Without `accounts`, an account seen in the usage is opened with the one tariff given, in its
-    currency and zone.
+    Supplier tariffs among them, and the exchange rates, give the cost. Without `accounts`, an
+    account seen in the usage is opened with the one tariff to sell by, in its currency and zone.
     """
 
     def __init__(
@@ -32,18 +33,26 @@ class OfflineRating:
         versions: Sequence[TariffVersion],
         accounts: AccountOrders | None,
         allowed_attributes: frozenset[str],
+        exchange_rates: Sequence[ExchangeRate] = (),
     ) -> None:
         self._book = TariffBook()
         for offset, version in enumerate(sorted(versions, key=lambda v: (v.tariff_id, v.version))):
             self._book.add(version, offset)
+        for offset, exchange in enumerate(exchange_rates, len(versions)):
+            self._book.supply.rates.add(exchange, offset)
+        self._sold_by = [
+            tariff_id
+            for tariff_id in self._book.tariff_ids()
+            if not self._book.versions(tariff_id)[0].version.is_of_supplier
+        ]
         self.ledger = Ledger(self._book, MemoryIdentities())
         self._allowed_attributes = allowed_attributes
         self._opens_by_itself = accounts is None
         for account_id, orders in (accounts or {}).items():
             self._order(account_id, orders)
-        if self._opens_by_itself and len(self._book.tariff_ids()) != 1:
+        if self._opens_by_itself and len(self._sold_by) != 1:
             raise InvalidDocument(
-                "--tariff", ", ".join(self._book.tariff_ids()), "one tariff, or --accounts"
+                "--tariff", ", ".join(self._sold_by), "one tariff, or --accounts"
             )
 
     def rate(self, data: Any, line: int) -> Charge | Refusal | str:
@@ -59,7 +68,7 @@ class OfflineRating:
         return self.ledger.charge(event, Origin(Position("usage", 0, line), event.occurred_at))
 
     def _open_like_tariff(self, account_id: str) -> None:
-        (tariff_id,) = self._book.tariff_ids()
+        (tariff_id,) = self._sold_by
         first = self._book.versions(tariff_id)[0].version
         orders = (
             OpenAccount(first.currency, first.zone),

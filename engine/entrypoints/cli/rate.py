@@ -12,6 +12,7 @@ import typer
 
 from engine.adapters.avro.charge import charge_fields
 from engine.adapters.documents.accounts import parse_accounts
+from engine.adapters.documents.exchange_rates import parse_exchange_rates
 from engine.adapters.documents.reading import read_document
 from engine.adapters.documents.tariff import parse_tariff
 from engine.adapters.documents.usage import read_json
@@ -19,6 +20,7 @@ from engine.entrypoints.cli.common import EXIT_REJECTED, progress_bar, read_line
 from engine.entrypoints.offline import OfflineRating
 from engine.rating.charge import SUSPENSE, Charge
 from engine.rating.errors import Refusal
+from engine.rating.exchange import ExchangeRate
 from engine.settings import worker_settings
 from schemas.json_form import json_writer
 from schemas.loader import latest
@@ -26,9 +28,15 @@ from schemas.loader import latest
 
 def rate(
     tariff: Annotated[
-        list[Path], typer.Option("--tariff", help="A tariff version, YAML or JSON; repeatable.")
+        list[Path],
+        typer.Option(
+            "--tariff", help="A tariff version, YAML or JSON; also a supplier's. Repeatable."
+        ),
     ],
     usage: Annotated[Path, typer.Option(help="Usage events, JSON lines; - is stdin.")],
+    exchange_rates: Annotated[
+        Path | None, typer.Option(help="Rates that convert the cost of supplier tariffs.")
+    ] = None,
     accounts: Annotated[
         Path | None,
         typer.Option(help="Accounts to open; without it, each account seen is on the one tariff."),
@@ -46,7 +54,8 @@ def rate(
     """
     versions = [parse_tariff(read_document(path), str(path)) for path in tariff]
     orders = None if accounts is None else parse_accounts(read_document(accounts), str(accounts))
-    rating = OfflineRating(versions, orders, worker_settings().allowed_attributes)
+    rates = [] if exchange_rates is None else _rates(exchange_rates)
+    rating = OfflineRating(versions, orders, worker_settings().allowed_attributes, rates)
     counts: Counter[str] = Counter()
     with _writer(out) as stream, progress_bar("rating", None) as progress:
         for number, text in read_lines(usage):
@@ -64,6 +73,10 @@ def rate(
 
 _NAMES = ("charged", "in suspense", "duplicate", "rejected")
 _to_json = json_writer(latest("charge_event").declared)
+
+
+def _rates(path: Path) -> list[ExchangeRate]:
+    return parse_exchange_rates(read_document(path), str(path))
 
 
 def _charge_json(charge: Charge) -> str:
