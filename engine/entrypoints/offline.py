@@ -51,9 +51,7 @@ class OfflineRating:
         for account_id, orders in (accounts or {}).items():
             self._order(account_id, orders)
         if self._opens_by_itself and len(self._sold_by) != 1:
-            raise InvalidDocument(
-                "--tariff", ", ".join(self._sold_by), "one tariff, or --accounts"
-            )
+            raise InvalidDocument("--tariff", ", ".join(self._sold_by), "one tariff, or --accounts")
 
     def rate(self, data: Any, line: int) -> Charge | Refusal | str:
         """Rate one usage event in its JSON form; `line` from 0. DUPLICATE for a repeated one."""

@@ -6,8 +6,7 @@ import pytest
 
 from engine.rating.money import format_pico
 from tests.docs.pages import DOCS, ROOT, blocks
-from tests.golden.test_tables import CELLS, read, report
-from tests.rating.scenario import acme_on
+from tests.golden.test_tables import CELLS, read, report, scenario_of
 
 EXAMPLES = [
     pytest.param(block.text, id=f"{page.relative_to(ROOT).as_posix()}-{number}")
@@ -22,7 +21,7 @@ def test_an_example_gives_exactly_the_charges_it_shows(text: str, tmp_path: Path
     file = tmp_path / "case.txt"
     file.write_text(text, encoding="utf-8")
     case = read(file)
-    scenario = acme_on(*case.versions, time_zone=case.time_zone)
+    scenario = scenario_of(case)
     columns = list(case.charges[0])
     rows = [
         {column: CELLS[column](charge, line) for column in columns}

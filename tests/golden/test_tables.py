@@ -12,11 +12,12 @@ import pytest
 
 from engine.adapters.documents.reading import parse_text
 from engine.rating.charge import Charge, Line
+from engine.rating.exchange import exchange_rate
 from engine.rating.money import PICO, format_pico
-from tests.rating.scenario import Scenario, acme_on
+from tests.rating.scenario import Scenario, acme_on, at
 
 FOLDER = Path(__file__).parent
-HEADINGS = ("tariff", "account", "usage", "charges", "due")
+HEADINGS = ("tariff", "exchange rates", "account", "usage", "charges", "due")
 
 Row = dict[str, str]
 
@@ -25,6 +26,7 @@ class Case(NamedTuple):
     """A table case, read."""
 
     versions: list[str]
+    exchange_rates: list[Row]
     time_zone: str
     usage: list[Row]
     charges: list[Row]
@@ -34,7 +36,7 @@ class Case(NamedTuple):
 @pytest.mark.parametrize("name", sorted(path.name for path in FOLDER.glob("*.txt")))
 def test_a_table_case_gives_exactly_the_charges_it_shows(name: str) -> None:
     case = read(FOLDER / name)
-    scenario = acme_on(*case.versions, time_zone=case.time_zone)
+    scenario = scenario_of(case)
     columns = list(case.charges[0])
     rows = [
         {column: CELLS[column](charge, line) for column in columns}
@@ -43,6 +45,15 @@ def test_a_table_case_gives_exactly_the_charges_it_shows(name: str) -> None:
     ]
     assert rows == case.charges
     assert format_pico(scenario.ledger.account("acme").due) == case.due
+
+
+def scenario_of(case: Case) -> Scenario:
+    """Return acme on the case's tariff, before its usage."""
+    scenario = acme_on(*case.versions, time_zone=case.time_zone)
+    for row in case.exchange_rates:
+        exchange = exchange_rate(row["base"], row["quote"], row["rate"], at(row["effective_from"]))
+        scenario.book.supply.rates.add(exchange, scenario.origin("tariffs").position.offset)
+    return scenario
 
 
 def report(scenario: Scenario, row: Row) -> Charge:
@@ -58,6 +69,18 @@ def report(scenario: Scenario, row: Row) -> Charge:
 
 def units(pico: int) -> str:
     return format_pico(pico)
+
+
+def money(pico: int | None) -> str:
+    return "-" if pico is None else format_pico(pico)
+
+
+def supplier(charge: Charge) -> str:
+    if charge.supplier is None:
+        return "-"
+    tariff, currency, cost, rate, _ = charge.supplier
+    text = f"v{tariff.version} {money(cost)} {currency}"
+    return f"{text} x {rate}" if rate else text
 
 
 def slices(line: Line) -> str:
@@ -90,9 +113,12 @@ CELLS: dict[str, Callable[[Charge, Line], str]] = {
     "metered": lambda _, line: units(line.metered),
     "slices": lambda _, line: slices(line),
     "repricing": lambda _, line: repricing(line),
-    "amount": lambda _, line: "-" if line.amount is None else format_pico(line.amount),
+    "amount": lambda _, line: money(line.amount),
     "status": lambda _, line: line.status,
     "reason": lambda _, line: line.reason or "-",
+    "supplier": lambda charge, _: supplier(charge),
+    "cost": lambda charge, _: money(charge.supplier_cost),
+    "margin": lambda charge, _: money(charge.margin),
 }
 """How a line of a charge is written in each column that a case may show."""
 
@@ -109,6 +135,7 @@ def read(path: Path) -> Case:
     account = parse_text("\n".join(blocks["account"]), path.name)
     return Case(
         "\n".join(blocks["tariff"]).split("\n---\n"),
+        table(blocks["exchange rates"]) if blocks["exchange rates"] else [],
         account["time_zone"],
         table(blocks["usage"]),
         table(blocks["charges"]),
