@@ -2,8 +2,8 @@
 
 The journal is folded, and its chain checked, up to the record just before the charge; the usage
 event is read from where the charge says it stood; the event is rated again with the account as it
-was then and the tariff version that the charge names. If any of this differs from what stands,
-the finding says so.
+was then and the tariff version that the charge names. A settlement has no usage event: its counter
+is settled again instead. If any of this differs from what stands, the finding says so.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,12 @@ from engine.adapters.tariff_log import TariffLog
 from engine.adapters.usage_record import read_usage_record
 from engine.ports import RecordLog, TopicPartition
 from engine.rating.account import Account
-from engine.rating.charge import Charge, Rejection
+from engine.rating.charge import SETTLEMENT, Charge, Rejection
 from engine.rating.errors import Refusal
 from engine.rating.journal import PartitionState, require_next
 from engine.rating.ledger import MemoryIdentities
 from engine.rating.rate import rate_usage
+from engine.rating.settlement import closed_month, settlement, unsettled_counters
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 from engine.rating.usage import Origin, UsageEvent, check_usage
@@ -123,17 +124,10 @@ def _explain(
         ),
         _check_tariff(charge, version),
     ]
-    event = _usage_event(log, charge, allowed_attributes)
-    if isinstance(event, Finding):
-        findings.append(event)
+    if charge.kind == SETTLEMENT:
+        findings.append(_settle_again(located, tariffs))
     else:
-        findings.append(
-            Finding(
-                event.digest == charge.digest,
-                f"the usage event at {_position(charge)} has the digest {event.digest.hex()}",
-            )
-        )
-        findings.append(_rate_again(located, event, tariffs))
+        findings += _check_usage(log, located, tariffs, allowed_attributes)
     return Explanation(
         charge,
         located.partition,
@@ -142,6 +136,33 @@ def _explain(
         version,
         tuple(findings),
     )
+
+
+def _check_usage(
+    log: RecordLog, located: _Located, tariffs: TariffLog, allowed_attributes: frozenset[str]
+) -> list[Finding]:
+    charge = located.charge
+    event = _usage_event(log, charge, allowed_attributes)
+    if isinstance(event, Finding):
+        return [event]
+    digest = Finding(
+        event.digest == charge.digest,
+        f"the usage event at {_position(charge)} has the digest {event.digest.hex()}",
+    )
+    return [digest, _rate_again(located, event, tariffs)]
+
+
+def _settle_again(located: _Located, tariffs: TariffLog) -> Finding:
+    charge, account = located.charge, located.account
+    if charge.service_period not in account.closed:
+        return Finding(False, f"the period {charge.service_period} was not closed")
+    month = closed_month(account, charge.service_period)
+    counters = {line.counter for line in charge.lines}
+    found = unsettled_counters(account, month, tariffs.book, counters)
+    if not found:
+        return Finding(False, "settled again, nothing is owed beyond usage and earlier settlements")
+    origin = Origin(charge.position, charge.received_at)
+    return _compare(charge, settlement(account, found[0], origin, charge.rules), "settled again")
 
 
 def _check_tariff(charge: Charge, version: TariffVersion | None) -> Finding:
@@ -182,11 +203,15 @@ def _rate_again(located: _Located, event: UsageEvent, tariffs: TariffLog) -> Fin
         return Finding(False, f"by what was known then, it is refused: {terms.explanation}")
     origin = Origin(charge.position, charge.received_at)
     again = rate_usage(located.account, charge.charge_id, event, origin, tariffs.book, terms)
-    if isinstance(again, Charge) and encode_charge(again) == encode_charge(charge):
-        return Finding(True, "rated again, the charge is the same to the byte")
     if isinstance(again, Refusal):
         return Finding(False, f"rated again, the event is refused: {again.explanation}")
+    return _compare(charge, again, "rated again")
+
+
+def _compare(charge: Charge, again: Charge, how: str) -> Finding:
+    if encode_charge(again) == encode_charge(charge):
+        return Finding(True, f"{how}, the charge is the same to the byte")
     for name, stands, now in zip(Charge._fields, charge, again, strict=True):
         if stands != now:
-            return Finding(False, f"rated again, {name} differs: stands {stands!r}, now {now!r}")
-    return Finding(False, "rated again, the charge differs in its bytes only")
+            return Finding(False, f"{how}, {name} differs: stands {stands!r}, now {now!r}")
+    return Finding(False, f"{how}, the charge differs in its bytes only")

@@ -1,11 +1,12 @@
 """Rechecking one partition: each commit decided again from the inputs that it has taken in.
 
 The fold goes along and shows each journal record while the state is as it was just before it; the
-record must come out again from its input. What is left of the inputs when the commit is folded has
-no record, and must be a duplicate or forwarded.
+record must come out again from its input. What a record makes due in closed periods must follow
+right behind it. What is left of the inputs when the commit is folded has no record, and must be a
+duplicate or forwarded.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from engine.adapters.avro.charge import encode_charge_like
@@ -14,7 +15,14 @@ from engine.adapters.command_record import read_command_record
 from engine.adapters.forwarded import FORWARDED
 from engine.adapters.tariff_log import TARIFFS, TariffLog
 from engine.ports import LogRecord, RecordLog, TopicPartition
-from engine.rating.charge import AccountEvent, Charge, Record, Rejection
+from engine.rating.charge import (
+    SETTLEMENT,
+    AccountEvent,
+    Change,
+    Charge,
+    Record,
+    Rejection,
+)
 from engine.rating.command import AccountCommand
 from engine.rating.errors import Refusal, TollbookError
 from engine.rating.journal import Counts, JournalCommit, PartitionState
@@ -35,13 +43,28 @@ class Differs(TollbookError):
 class Witness(NamedTuple):
     """What a recheck asks and tells.
 
-    `selects`: whether a charge is to be rated again; `rated`: called with its bytes as they stand
-    and as they came out; `forwarded`: called with each event that was passed on.
+    `selects`: whether a charge is to be rated again; `rated`: called with it and its bytes as they
+    stand and as they came out; `forwarded`: called with each event that was passed on.
     """
 
     selects: Callable[[Charge], bool]
-    rated: Callable[[bytes, bytes], None]
+    rated: Callable[[Charge, bytes, bytes], None]
     forwarded: Callable[[Elsewhere], None]
+
+
+class _Command(NamedTuple):
+    """What an account's record asks, and when it was received."""
+
+    command: AccountCommand | Refusal
+    received_at: int
+
+
+class _Decided(NamedTuple):
+    """What an account event comes to again, when its input was received, and by which rules."""
+
+    change: Change | None
+    received_at: int
+    rules: int
 
 
 class PartitionRecheck:
@@ -63,7 +86,8 @@ class PartitionRecheck:
         self._readers = {name.topic: InputReader(log, name, ends[name]) for name in inputs}
         self._ends = {name.topic: ends[name] for name in [TARIFFS, *inputs]}
         self._usage: dict[Position, Input] = {}
-        self._commands: dict[Position, AccountCommand | Refusal] = {}
+        self._commands: dict[Position, _Command] = {}
+        self._settlements: Iterator[Charge] = iter(())
 
     def take(self, record: LogRecord) -> bool:
         """Recheck the next commit; False if its inputs are not in the log yet.
@@ -96,13 +120,20 @@ class PartitionRecheck:
                 self._usage.update(usage_inputs(record, authority, self._home_partition))
         for record in self._readers["accounts"].until(positions.get("accounts", 0)):
             place = Position("accounts", record.partition, record.offset)
-            self._commands[place] = read_command_record(record)
+            self._commands[place] = _Command(read_command_record(record), record.appended_at)
 
     def _recheck(self, record: Record, written: bytes) -> None:
+        due = next(self._settlements, None)  # the state is as the record before has left it
+        if isinstance(record, Charge) and record.kind == SETTLEMENT:
+            self._recheck_settlement(record, written, due)
+            return
+        _refuse_missing(due)
         if isinstance(record, Charge):
             self._recheck_charge(record, written)
+            self._settlements = self.state.ledger.decide_settlements(record, record.rules)
         elif isinstance(record, AccountEvent):
-            self._recheck_event(record)
+            rules = self._recheck_event(record)
+            self._settlements = self.state.ledger.decide_settlements(record, rules)
         elif record.position.topic == "accounts":
             self._commands.pop(record.position, None)
         else:
@@ -120,25 +151,51 @@ class PartitionRecheck:
         again = self.state.ledger.decide(*stands_on)
         if not isinstance(again, Charge):
             raise Differs(f"{place}: stands, but rated again it is {again}")
+        self._compare(place, charge, written, again)
+
+    def _recheck_settlement(self, charge: Charge, written: bytes, due: Charge | None) -> None:
+        place = f"settlement {charge.charge_id} of account {charge.account_id}"
+        if due is None:
+            raise Differs(f"{place}: stands, but nothing is to be settled there")
+        if self._witness.selects(charge):
+            self._compare(place, charge, written, due)
+        elif due != charge:
+            raise Differs(f"{place}: {first_difference(charge, due)}")
+
+    def _compare(self, place: str, charge: Charge, written: bytes, again: Charge) -> None:
         bytes_again = encode_charge_like(again, written)
-        self._witness.rated(written, bytes_again)
+        self._witness.rated(charge, written, bytes_again)
         if bytes_again != written:
             raise Differs(f"{place}: {first_difference(charge, again)}")
 
-    def _recheck_event(self, event: AccountEvent) -> None:
+    def _recheck_event(self, event: AccountEvent) -> int:
+        """Check an account event; return the rules by which it was decided."""
         place = f"account {event.account_id}, sequence {event.sequence}"
+        decide = self._decide_version if event.position.topic == "tariffs" else self._decide_command
+        again = decide(event, place)
+        if again.change != event.change:
+            raise Differs(f"{place}: change stands as {event.change}, decided again {again.change}")
+        if again.received_at != event.received_at:
+            raise Differs(
+                f"{place}: received_at stands as {event.received_at}, its input has "
+                f"{again.received_at}"
+            )
+        return again.rules
+
+    def _decide_version(self, event: AccountEvent, place: str) -> _Decided:
         account = self.state.ledger.account(event.account_id)
-        if event.position.topic == "tariffs":
-            offset = event.position.offset
-            found = [p for p in self._tariffs.versions if p.known.offset == offset]
-            again = decide_version(account, found[0].known.version) if found else None
-        else:
-            command = self._commands.pop(event.position, None)
-            if not isinstance(command, AccountCommand):
-                raise Differs(f"{place}: at {named(event.position)} is no command, but {command}")
-            again = decide_command(account, command, self._tariffs.book)
-        if again != event.change:
-            raise Differs(f"{place}: change stands as {event.change}, decided again {again}")
+        for known, appended_at, rules in self._tariffs.versions:
+            if known.offset == event.position.offset:
+                return _Decided(decide_version(account, known.version), appended_at, rules)
+        raise Differs(f"{place}: there is no tariff version at {named(event.position)}")
+
+    def _decide_command(self, event: AccountEvent, place: str) -> _Decided:
+        account = self.state.ledger.account(event.account_id)
+        command, received_at = self._commands.pop(event.position, (None, 0))
+        if not isinstance(command, AccountCommand):
+            raise Differs(f"{place}: at {named(event.position)} is no command, but {command}")
+        change = decide_command(account, command, received_at, self._tariffs.book)
+        return _Decided(change, received_at, self._tariffs.authority.rules)
 
     def _recheck_rejection(self, rejection: Rejection) -> None:
         place = f"rejection {rejection.refusal.code} at {named(rejection.position)}"
@@ -155,6 +212,7 @@ class PartitionRecheck:
 
     def _recheck_rest(self, commit: JournalCommit, before: Counts) -> None:
         """Check what has no record of its own: duplicates and forwarded usage, nothing else."""
+        _refuse_missing(next(self._settlements, None))
         place = f"journal partition {commit.partition}, commit {commit.commit}"
         duplicates = forwarded = 0
         for position, left in self._usage.items():
@@ -178,6 +236,14 @@ class PartitionRecheck:
         event = left.event
         identity = identity_key(event.account_id, event.source, event.event_id)
         return self.state.ledger.identities.get(identity) == event.digest
+
+
+def _refuse_missing(due: Charge | None) -> None:
+    if due is not None:
+        raise Differs(
+            f"account {due.account_id}: the settlement of {due.lines[0].counter} at sequence "
+            f"{due.sequence} is missing"
+        )
 
 
 def named(position: Position) -> str:

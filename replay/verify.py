@@ -1,9 +1,9 @@
 """Verification: every charge rated again from the usage it stands on, and nothing left over.
 
 One partition at a time, commit by commit, with what was known then: the rules revision and the
-tariff versions that counted, the sources that were registered. Every charge must come out the same
-to the byte, every rejection for the same reason, every account event the same; and each usage
-event without a charge must be a duplicate, a rejection, or forwarded to where its record stands.
+tariff versions that counted, the sources that were registered. Every charge and every settlement
+must come out the same to the byte, every rejection for the same reason, every account event the
+same; and each usage event without a charge must be a duplicate, a rejection, or forwarded to where its record stands.
 The fold that goes along refuses a gap, a broken chain, and a balance that does not follow. The
 first difference ends it.
 """
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from engine.adapters.forwarded import FORWARDED, first_position
 from engine.ports import RecordLog, TopicPartition
 from engine.rating.balance import Balance, balance_of
-from engine.rating.charge import Charge
+from engine.rating.charge import SETTLEMENT, Charge
 from engine.rating.errors import BrokenInvariant
 from engine.rating.journal import Counts, PartitionState
 from engine.rating.usage import Position
@@ -46,8 +46,9 @@ EVERYTHING = Selection()
 class Verification(NamedTuple):
     """What was verified, and the first difference (empty: none).
 
-    `charges` were rated again; `stands` and `again` are SHA-256 over the bytes of those charges as
-    they stand and as they came out, by partition in journal order. `unverified`: commits whose
+    `charges` were rated again, `settlements` settled again; `stands` and `again` are SHA-256 over
+    the bytes of all of those as they stand and as they came out, by partition in journal order.
+    `unverified`: commits whose
     inputs are not in this log yet. `compared`: live balances that equal the fold.
     """
 
@@ -55,6 +56,7 @@ class Verification(NamedTuple):
     unverified: int
     counts: Counts
     charges: int
+    settlements: int
     stands: str
     again: str
     accounts: int
@@ -84,7 +86,8 @@ class Verifier:
         self._progress = progress
         self._witness = Witness(selection.holds, self._rated, self._passed_on)
         self._stands, self._again = sha256(), sha256()
-        self._charges = self._commits = self._unverified = self._accounts = self._compared = 0
+        self._charges = self._settlements = 0
+        self._commits = self._unverified = self._accounts = self._compared = 0
         self._counts = Counts()
         self._forwarded: set[Position] = set()
 
@@ -105,6 +108,7 @@ class Verifier:
             self._unverified,
             self._counts,
             self._charges,
+            self._settlements,
             self._stands.hexdigest(),
             self._again.hexdigest(),
             self._accounts,
@@ -125,8 +129,11 @@ class Verifier:
             self._progress(1)
         return recheck.state
 
-    def _rated(self, stands: bytes, again: bytes) -> None:
-        self._charges += 1
+    def _rated(self, charge: Charge, stands: bytes, again: bytes) -> None:
+        if charge.kind == SETTLEMENT:
+            self._settlements += 1
+        else:
+            self._charges += 1
         self._stands.update(stands)
         self._again.update(again)
 

@@ -25,10 +25,11 @@ _log = structlog.get_logger()
 
 
 class PublishedVersion(NamedTuple):
-    """A version and when its record was appended (us UTC)."""
+    """A version, when its record was appended (us UTC), and the rules in force at its place."""
 
     known: KnownVersion
     appended_at: int
+    rules: int
 
 
 class TariffLog:
@@ -69,4 +70,5 @@ class TariffLog:
                 _log.error("tariffs_record_skipped", offset=record.offset, reason=str(error))
                 return
             if known is not None:
-                self.versions.append(PublishedVersion(known, record.appended_at))
+                rules = self.authority.rules
+                self.versions.append(PublishedVersion(known, record.appended_at, rules))

@@ -12,10 +12,14 @@ from engine.rating.period import FrozenZone
 
 
 class OpenAccount(NamedTuple):
-    """Open the account in a currency (ISO 4217) and a time zone in which periods are counted."""
+    """Open the account in a currency (ISO 4217) and a time zone in which periods are counted.
+
+    A billing period may be closed `close_grace` us after its end, because usage arrives late.
+    """
 
     currency: str
     zone: FrozenZone
+    close_grace: int = 0
 
 
 class AssignTariff(NamedTuple):
@@ -26,7 +30,13 @@ class AssignTariff(NamedTuple):
     effective_to: int | None
 
 
-Order = OpenAccount | AssignTariff
+class ClosePeriod(NamedTuple):
+    """Close a billing period: its minimums are settled. `period` is ``YYYY-MM`` in its zone."""
+
+    period: str
+
+
+Order = OpenAccount | AssignTariff | ClosePeriod
 
 
 class AccountCommand(NamedTuple):

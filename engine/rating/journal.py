@@ -9,7 +9,7 @@ commit before, so a missing, doubled or foreign commit is refused by every reade
 from collections.abc import Callable
 from typing import NamedTuple
 
-from engine.rating.charge import AccountEvent, Charge, Record, Rejection
+from engine.rating.charge import USAGE, AccountEvent, Charge, Record, Rejection
 from engine.rating.errors import BrokenChain, BrokenInvariant
 from engine.rating.ledger import Identities, Ledger
 from engine.rating.tariff_book import TariffBook
@@ -21,7 +21,8 @@ NO_DIGEST = bytes(32)
 class Counts(NamedTuple):
     """Cumulative counts of one partition.
 
-    consumed = charges + pending + duplicates + rejections + forwarded, at every commit.
+    consumed = charges + pending + duplicates + rejections + forwarded, at every commit: each usage
+    record counts once, by its first outcome. Settlements that it causes are not counted.
     Commands are counted apart: each is an account event or one of `commands_rejected`.
     """
 
@@ -117,7 +118,7 @@ class PartitionState:
         )
         if (
             min(grown) < 0
-            or grown.charges != kinds.count(Charge)
+            or grown.charges != len(_usage_charges(commit))
             or grown.rejections + grown.commands_rejected != kinds.count(Rejection)
             or grown.commands - grown.commands_rejected != commands
         ):
@@ -125,7 +126,7 @@ class PartitionState:
 
     def _check_progress(self, commit: JournalCommit) -> None:
         """Refuse a second charge of a usage event, and positions that go back."""
-        charged = [record.charge_id for record in commit.records if isinstance(record, Charge)]
+        charged = [charge.charge_id for charge in _usage_charges(commit)]
         is_news = commit.commit > self.ledger.identities.commit
         again = is_news and any(map(self.ledger.is_occupied, charged))
         if again or len(set(charged)) != len(charged):
@@ -158,6 +159,13 @@ def require_next(commit: JournalCommit, last: int, digest: bytes) -> None:
 def _require_conserved(commit: JournalCommit) -> None:
     if not commit.counts.conserved:
         raise BrokenInvariant(f"{_place(commit)}: counts {commit.counts} do not add up")
+
+
+def _usage_charges(commit: JournalCommit) -> list[Charge]:
+    """Return the charges that are the outcome of a usage event."""
+    return [
+        record for record in commit.records if isinstance(record, Charge) and record.kind == USAGE
+    ]
 
 
 def _place(commit: JournalCommit) -> str:

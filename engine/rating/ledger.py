@@ -3,18 +3,22 @@
 A usage event is charged, a duplicate, rejected or (later) forwarded; nothing else. The ledger
 decides in the order *identity, rate, fold*: it never mutates an account but by applying the very
 record it returns, so recovering from the journal ends in the same state as having lived it.
+
+What a record makes due in closed periods follows right behind it (`settlements`); whoever decides
+a record asks for them before the next one.
 """
 
 from collections.abc import Iterator
 from typing import Protocol
 
 from engine.rating.account import Account
-from engine.rating.charge import AccountEvent, Charge
+from engine.rating.charge import USAGE, AccountEvent, Charge
 from engine.rating.command import AccountCommand
 from engine.rating.errors import Refusal
 from engine.rating.lifecycle import decide_command, decide_version
 from engine.rating.rate import rate_usage
 from engine.rating.rules import ANY_TIME, Terms
+from engine.rating.settlement import settlements
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 from engine.rating.usage import Origin, UsageEvent, identity_key
@@ -109,7 +113,7 @@ class Ledger:
             command.principal,
             origin.position,
             origin.received_at,
-            decide_command(account, command, self._book),
+            decide_command(account, command, origin.received_at, self._book),
         )
         self.apply(event)
         return event
@@ -132,9 +136,19 @@ class Ledger:
                 self.apply(event)
                 yield event
 
+    def settlements(self, cause: Charge | AccountEvent, rules: int) -> Iterator[Charge]:
+        """Settle what a record just taken in makes due, and take each settlement in."""
+        for charge in self.decide_settlements(cause, rules):
+            self.apply(charge)
+            yield charge
+
+    def decide_settlements(self, cause: Charge | AccountEvent, rules: int) -> Iterator[Charge]:
+        """Decide what a record makes due; each is to be taken in before the next is asked for."""
+        return settlements(self.account(cause.account_id), cause, rules, self._book)
+
     def apply(self, record: Charge | AccountEvent) -> None:
         """Fold one journal record in; the only way that state changes."""
-        if isinstance(record, Charge):
+        if isinstance(record, Charge) and record.kind == USAGE:
             self.identities.add(record.charge_id, record.digest)
         self.account(record.account_id).apply(record)
 

@@ -1,4 +1,4 @@
-"""The life of an account: commands applied or refused, tariff versions adopted or staged.
+"""The life of an account: commands applied or refused, versions adopted or staged, periods closed.
 
 Deciding only: each function reads state and returns the changes to journal. A version that
 becomes known is adopted at once by each account without a charge at or after its effective_from;
@@ -11,20 +11,28 @@ from engine.rating.charge import (
     AccountOpened,
     Change,
     CommandRefused,
+    PeriodClosed,
     TariffAssigned,
     VersionAdopted,
     VersionReference,
     VersionStaged,
 )
-from engine.rating.command import AccountCommand, AssignTariff, OpenAccount
+from engine.rating.command import AccountCommand, AssignTariff, ClosePeriod, OpenAccount
 from engine.rating.errors import Refusal
-from engine.rating.money import MINOR_UNITS
-from engine.rating.period import FIRST_INSTANT, LAST_INSTANT
+from engine.rating.money import LIMIT_PICO, MINOR_UNITS
+from engine.rating.month import month_of
+from engine.rating.period import FIRST_INSTANT, LAST_INSTANT, format_instant
+from engine.rating.settlement import unsettled_counters
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 
+MAX_CLOSE_GRACE = 366 * 24 * 3_600 * 1_000_000
+"""How long closing a period may wait after its end, in us."""
 
-def decide_command(account: Account, command: AccountCommand, book: TariffBook) -> Change:
+
+def decide_command(
+    account: Account, command: AccountCommand, received_at: int, book: TariffBook
+) -> Change:
     """Return what a command does to an account; CommandRefused if it does nothing."""
     if command.command_id in account.commands:
         return _refused(
@@ -33,6 +41,8 @@ def decide_command(account: Account, command: AccountCommand, book: TariffBook) 
     order = command.order
     if isinstance(order, OpenAccount):
         return _open(account, order)
+    if isinstance(order, ClosePeriod):
+        return _close(account, order, received_at, book)
     return _assign(account, order, book)
 
 
@@ -48,7 +58,11 @@ def _open(account: Account, order: OpenAccount) -> Change:
             "invalid_zone",
             "time_zone_transitions: expected ascending instants and offsets below one day",
         )
-    return AccountOpened(order.currency, order.zone)
+    if not 0 <= order.close_grace <= MAX_CLOSE_GRACE:
+        return _refused(
+            "invalid_grace", f"close_grace: got {order.close_grace} us, expected 0 to 366 days"
+        )
+    return AccountOpened(order.currency, order.zone, order.close_grace)
 
 
 def _assign(account: Account, order: AssignTariff, book: TariffBook) -> Change:
@@ -89,6 +103,33 @@ def _assign(account: Account, order: AssignTariff, book: TariffBook) -> Change:
     return TariffAssigned(
         order.tariff_id, order.effective_from, order.effective_to, staged, adopted
     )
+
+
+def _close(account: Account, order: ClosePeriod, received_at: int, book: TariffBook) -> Change:
+    if not account.is_open:
+        return _refused("account_not_open", f"account_id: {account.account_id!r} is not open")
+    month = month_of(order.period, account.zone)
+    if month is None:
+        return _refused(
+            "invalid_period",
+            f"period: got {order.period!r}, expected a month such as 2026-11 from 2000 to 2049",
+        )
+    if order.period in account.closed:
+        return _refused("period_closed_before", f"period: {order.period} is closed")
+    closes_at = month.ends_at + account.close_grace
+    if received_at < closes_at:
+        return _refused(
+            "period_not_over",
+            f"period: {order.period} can be closed from {format_instant(closes_at)} on, and the "
+            f"command was received at {format_instant(received_at)}",
+        )
+    owed = sum([unsettled.change for unsettled in unsettled_counters(account, month, book)])
+    if account.due + owed >= LIMIT_PICO:
+        return _refused(
+            "amount_overflow",
+            f"due: got {account.due + owed} pico, expected less than 10^38 pico",
+        )
+    return PeriodClosed(*month)
 
 
 def decide_version(account: Account, version: TariffVersion) -> Change | None:

@@ -97,16 +97,16 @@ class PartitionProcessor:
                 f"{tariffs.next_offset} come into an open commit whose usage was rated with those "
                 f"up to {self._tariffs_offset}"
             )
-        for known, appended_at in tariffs.versions:
+        for known, appended_at, rules in tariffs.versions:
             if known.offset < self._tariffs_offset:
                 continue
             origin = Origin(Position("tariffs", 0, known.offset), appended_at)
             for event in self.state.ledger.publish(known.version, origin):
-                self._add(event)
+                self._add_settled(event, rules)
                 yield event
         self._tariffs_offset = tariffs.next_offset
 
-    def command(self, record: LogRecord) -> AccountEvent | Rejection:
+    def command(self, record: LogRecord, authority: Authority) -> AccountEvent | Rejection:
         """Decide one record of the `accounts` topic."""
         origin = Origin(Position("accounts", record.partition, record.offset), record.appended_at)
         command = self._intake.read_command(record)
@@ -115,9 +115,10 @@ class PartitionProcessor:
         if isinstance(command, Refused):
             self._commands_rejected += 1
             outcome = _rejection(command, origin, KEPT_ORIGINAL_BYTES)
+            self._add(outcome)
         else:
             outcome = self.state.ledger.command(command, origin)
-        self._add(outcome)
+            self._add_settled(outcome, authority.rules)
         self._positions["accounts"] = record.offset + 1
         return outcome
 
@@ -153,7 +154,7 @@ class PartitionProcessor:
         if isinstance(outcome, Charge):
             self._charges += 1
             self._suspended += [line.reason for line in outcome.lines if line.reason]
-            self._add(outcome)
+            self._add_settled(outcome, outcome.rules)
             return outcome
         if isinstance(outcome, Refusal):
             return self._reject(event.refused(outcome), origin)
@@ -173,6 +174,12 @@ class PartitionProcessor:
         self._forwards.append(write)
         self.size_bytes += len(data)
         return write
+
+    def _add_settled(self, record: Charge | AccountEvent, rules: int) -> None:
+        """Add a record that was taken in, and what it makes due in closed periods."""
+        self._add(record)
+        for charge in self.state.ledger.settlements(record, rules):
+            self._add(charge)
 
     def _add(self, record: Record) -> None:
         data = encode_record(record)

@@ -21,7 +21,7 @@ from engine.ports import (
     Stamp,
     TopicPartition,
 )
-from engine.rating.charge import Charge
+from engine.rating.charge import USAGE, Charge
 from engine.rating.journal import JournalCommit, PartitionState, require_next
 from engine.rating.ledger import Identities
 from engine.rating.tariff_book import TariffBook
@@ -111,5 +111,5 @@ def stands(log: RecordLog, journal: TopicPartition, stamp: Stamp, end: int) -> b
 def _take_identities(commit: JournalCommit, index: IdentityIndex) -> None:
     """Take a commit into the index that the snapshot holds already."""
     for record in commit.records:
-        if isinstance(record, Charge):
+        if isinstance(record, Charge) and record.kind == USAGE:
             index.add(record.charge_id, record.digest)

@@ -191,7 +191,7 @@ class Worker:
             for _ in processor.take_in(self._tariffs):
                 self._commit_if_full(processor, membership)
             for record in self._log.read(partition, processor.next_command, ends[partition]):
-                processor.command(record)
+                processor.command(record, self._tariffs.authority)
                 self._commit_if_full(processor, membership)
         for name in usage:
             position = self._processors[name.partition].state.positions.get(name.topic, 0)

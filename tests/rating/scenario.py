@@ -15,16 +15,18 @@ from engine.adapters.documents.reading import parse_text
 from engine.adapters.documents.tariff import parse_tariff
 from engine.adapters.zones import freeze_zone
 from engine.rating.charge import AccountEvent, Charge
-from engine.rating.command import AccountCommand, AssignTariff, OpenAccount, Order
+from engine.rating.command import AccountCommand, AssignTariff, ClosePeriod, OpenAccount, Order
 from engine.rating.errors import Refusal
 from engine.rating.ledger import Ledger, MemoryIdentities
 from engine.rating.period import FrozenZone, instant
+from engine.rating.rules import LATEST_REVISION
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 from engine.rating.usage import Origin, Position, UsageEvent, check_usage
 
 Quantities = Mapping[str, int]
 
+DAY = 24 * 3_600 * 1_000_000
 NEW_YEAR = instant(datetime(2027, 1, 1, tzinfo=UTC))
 
 zone = cache(freeze_zone)
@@ -87,6 +89,8 @@ class Scenario:
     def __init__(self) -> None:
         self.book = TariffBook()
         self.ledger = Ledger(self.book, MemoryIdentities())
+        self.settlements: list[Charge] = []
+        """Every settlement so far."""
         self._offset = 0
 
     def origin(self, topic: str = "usage", received_at: int = NEW_YEAR) -> Origin:
@@ -99,19 +103,40 @@ class Scenario:
         origin = self.origin("tariffs")
         if self.book.add(version, origin.position.offset) is None:
             return []
-        return list(self.ledger.publish(version, origin))
+        events = []
+        for event in self.ledger.publish(version, origin):
+            events.append(event)
+            self._settle(event)
+        return events
 
     def command(
-        self, order: Order, command_id: str = "", account_id: str = "acme", principal: str = ""
+        self,
+        order: Order,
+        command_id: str = "",
+        account_id: str = "acme",
+        principal: str = "",
+        received_at: int = NEW_YEAR,
     ) -> AccountEvent:
         """Send an account command; its id is new unless said."""
-        origin = self.origin("accounts")
+        origin = self.origin("accounts", received_at)
         name = command_id or f"command-{origin.position.offset}"
-        return self.ledger.command(AccountCommand(name, account_id, principal, order), origin)
+        command = AccountCommand(name, account_id, principal, order)
+        event = self.ledger.command(command, origin)
+        self._settle(event)
+        return event
 
-    def open(self, currency: str = "USD", time_zone: str = "UTC") -> AccountEvent:
+    def open(
+        self, currency: str = "USD", time_zone: str = "UTC", close_grace_days: int = 0
+    ) -> AccountEvent:
         """Open acme."""
-        return self.command(OpenAccount(currency, zone(time_zone)))
+        return self.command(OpenAccount(currency, zone(time_zone), close_grace_days * DAY))
+
+    def close(self, period: str, received_at: str = "2027-01-01T00:00:00Z") -> AccountEvent:
+        """Close a month of acme."""
+        return self.command(ClosePeriod(period), received_at=at(received_at))
+
+    def _settle(self, record: Charge | AccountEvent) -> None:
+        self.settlements += self.ledger.settlements(record, LATEST_REVISION)
 
     def assign(
         self,
@@ -130,7 +155,10 @@ class Scenario:
         event = check_usage(usage_fields(event_id, occurred_at, quantities, **rest), frozenset())
         if isinstance(event, Refusal):
             return event
-        return self.ledger.charge(event, self.origin(received_at=event.occurred_at + 1_000_000))
+        outcome = self.ledger.charge(event, self.origin(received_at=event.occurred_at + 1_000_000))
+        if isinstance(outcome, Charge):
+            self._settle(outcome)
+        return outcome
 
     def charged(
         self, event_id: str, occurred_at: str, quantities: Quantities, **rest: Any

@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine.adapters.avro.wire import encode, qualified
-from engine.rating.command import AccountCommand, AssignTariff, OpenAccount, Order
+from engine.rating.command import AccountCommand, AssignTariff, ClosePeriod, OpenAccount, Order
 from engine.rating.period import FrozenZone
 from schemas.loader import latest
 
@@ -14,7 +14,8 @@ def encode_command(command: AccountCommand) -> bytes:
     """Return an account command in single-object encoding."""
     order = command.order
     if isinstance(order, OpenAccount):
-        fields = {"currency": order.currency, **zone_fields(order.zone)}
+        zone = zone_fields(order.zone)
+        fields = {"currency": order.currency, **zone, "close_grace": order.close_grace}
     else:
         fields = order._asdict()
     return encode(
@@ -33,7 +34,11 @@ def command_of(fields: dict[str, Any]) -> AccountCommand:
     full_name, order_fields = fields["command"]
     order: Order
     if full_name == qualified("OpenAccount"):
-        order = OpenAccount(order_fields["currency"], zone_of(order_fields))
+        order = OpenAccount(
+            order_fields["currency"], zone_of(order_fields), order_fields["close_grace"]
+        )
+    elif full_name == qualified("ClosePeriod"):
+        order = ClosePeriod(**order_fields)
     else:
         order = AssignTariff(**order_fields)
     return AccountCommand(fields["command_id"], fields["account_id"], fields["principal"], order)

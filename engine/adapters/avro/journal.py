@@ -12,6 +12,7 @@ from engine.rating.charge import (
     Change,
     Charge,
     CommandRefused,
+    PeriodClosed,
     Record,
     Rejection,
     TariffAssigned,
@@ -118,7 +119,8 @@ def account_event_fields(event: AccountEvent) -> dict[str, Any]:
 
 def _change_fields(change: Change) -> dict[str, Any]:
     if isinstance(change, AccountOpened):
-        return {"currency": change.currency, **zone_fields(change.zone)}
+        zone = zone_fields(change.zone)
+        return {"currency": change.currency, **zone, "close_grace": change.close_grace}
     if isinstance(change, CommandRefused):
         return change.refusal._asdict()
     if isinstance(change, TariffAssigned):
@@ -142,13 +144,18 @@ def _account_event_of(fields: dict[str, Any]) -> AccountEvent:
 def _change_of(full_name: str, fields: dict[str, Any]) -> Change:
     name = full_name.rpartition(".")[2]
     if name == "AccountOpened":
-        return AccountOpened(fields["currency"], zone_of(fields))
+        return AccountOpened(fields["currency"], zone_of(fields), fields["close_grace"])
     if name == "TariffAssigned":
         references = tuple(VersionReference(**row) for row in fields["versions"])
         return TariffAssigned(**{**fields, "versions": references})
     if name == "CommandRefused":
         return CommandRefused(Refusal(**fields))
-    return VersionAdopted(**fields) if name == "VersionAdopted" else VersionStaged(**fields)
+    return _PLAIN_CHANGES[name](**fields)
+
+
+_PLAIN_CHANGES: dict[str, type[VersionAdopted | VersionStaged | PeriodClosed]] = {
+    change.__name__: change for change in (VersionAdopted, VersionStaged, PeriodClosed)
+}
 
 
 def rejection_fields(rejection: Rejection) -> dict[str, Any]:

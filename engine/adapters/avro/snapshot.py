@@ -85,6 +85,11 @@ def _account(account: Account, zone: bytes) -> bytes:
             b"\0" if at is None else b"\2" + long(at),
             array([text(command) for command in sorted(account.commands)]),
             long(account.as_of),
+            long(account.close_grace),
+            array(
+                [repeated_text(period) + long(at) for period, at in sorted(account.closed.items())]
+            ),
+            array([text(key) + decimal(pico) for key, pico in sorted(account.settled.items())]),
         )
     )
 
@@ -110,7 +115,10 @@ def _versions(tariff_id: str, versions: tuple[int, ...]) -> bytes:
 
 def _counter(counter: str, entries: tuple[VersionQuantity, ...]) -> bytes:
     return text(counter) + array(
-        [repeated_long(version) + decimal(metered) for version, metered in entries]
+        [
+            repeated_long(entry.version) + decimal(entry.metered) + repeated_text(entry.promotion)
+            for entry in entries
+        ]
     )
 
 
@@ -158,8 +166,7 @@ def _account_fields(account: Account, zone: int) -> dict[str, Any]:
             {
                 "counter": counter,
                 "quantities": [
-                    {"version": entry.version, "metered": to_decimal(entry.metered)}
-                    for entry in entries
+                    {**entry._asdict(), "metered": to_decimal(entry.metered)} for entry in entries
                 ],
             }
             for counter, entries in sorted(account.counters.items())
@@ -174,6 +181,15 @@ def _account_fields(account: Account, zone: int) -> dict[str, Any]:
         "latest_charge_at": account.latest_charge_at,
         "commands": sorted(account.commands),
         "as_of": account.as_of,
+        "close_grace": account.close_grace,
+        "closed": [
+            {"period": period, "ends_at": ends_at}
+            for period, ends_at in sorted(account.closed.items())
+        ],
+        "settled": [
+            {"counter": counter, "amount": to_decimal(amount)}
+            for counter, amount in sorted(account.settled.items())
+        ],
     }
 
 
@@ -245,6 +261,9 @@ def _read_account(reader: Reader, zones: list[FrozenZone]) -> Account:
     account.latest_charge_at = reader.optional_long()
     account.commands = set(reader.array(Reader.text))
     account.as_of = reader.long()
+    account.close_grace = reader.long()
+    account.closed = dict(reader.array(_read_closed))
+    account.settled = dict(reader.array(_read_settled))
     return account
 
 
@@ -271,8 +290,16 @@ def _read_counter(reader: Reader) -> tuple[str, tuple[VersionQuantity, ...]]:
 
 
 def _read_quantity(reader: Reader) -> VersionQuantity:
-    return VersionQuantity(reader.long(), reader.decimal())
+    return VersionQuantity(reader.long(), reader.decimal(), reader.repeated_text())
 
 
 def _read_spend(reader: Reader) -> tuple[str, PeriodSpend]:
     return reader.repeated_text(), PeriodSpend(reader.decimal(), reader.long())
+
+
+def _read_closed(reader: Reader) -> tuple[str, int]:
+    return reader.repeated_text(), reader.long()
+
+
+def _read_settled(reader: Reader) -> tuple[str, int]:
+    return reader.text(), reader.decimal()

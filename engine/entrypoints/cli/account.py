@@ -1,4 +1,4 @@
-"""`tollbook account`: open accounts, assign tariffs, list and show them."""
+"""`tollbook account`: open accounts, assign tariffs, close periods, list and show them."""
 
 from hashlib import sha256
 from typing import Annotated, Any
@@ -26,9 +26,12 @@ from engine.entrypoints.cli.common import (
 from engine.ports import TopicPartition
 from engine.rating.account import Account
 from engine.rating.charge import AccountEvent
-from engine.rating.command import AccountCommand, AssignTariff, OpenAccount, Order
+from engine.rating.command import AccountCommand, AssignTariff, ClosePeriod, OpenAccount, Order
 from engine.rating.errors import InvalidDocument
-from engine.rating.money import MINOR_UNITS, format_pico
+from engine.rating.lifecycle import MAX_CLOSE_GRACE
+from engine.rating.money import MINOR_UNITS, PICO, format_pico
+from engine.rating.month import month_of
+from engine.rating.period import UTC_ZONE
 from engine.rating.usage import MAX_TEXT
 from engine.settings import KafkaSettings
 from replay.journal import fold_journal, read_journal
@@ -40,6 +43,8 @@ app = typer.Typer(
 )
 
 AccountId = Annotated[str, typer.Argument(help="Who pays.")]
+_DAY = 24 * 3_600 * 1_000_000
+_MAX_GRACE_DAYS = MAX_CLOSE_GRACE // _DAY
 CommandId = Annotated[
     str | None,
     typer.Option(help="Idempotency key; made from the command's content if left out."),
@@ -52,6 +57,12 @@ def open_account(
     account_id: AccountId,
     currency: Annotated[str, typer.Option(help="ISO 4217 code.")] = "USD",
     time_zone: Annotated[str, typer.Option(help="IANA zone; months are counted in it.")] = "UTC",
+    close_grace_days: Annotated[
+        int,
+        typer.Option(
+            min=0, max=_MAX_GRACE_DAYS, help="How long after its end a month may be closed first."
+        ),
+    ] = 0,
     command_id: CommandId = None,
     principal: Principal = "",
     bootstrap: Bootstrap = None,
@@ -65,7 +76,7 @@ def open_account(
     """
     if currency not in MINOR_UNITS:
         raise InvalidDocument("--currency", currency, "an ISO 4217 code such as USD")
-    order = OpenAccount(currency, freeze_zone(time_zone))
+    order = OpenAccount(currency, freeze_zone(time_zone), close_grace_days * _DAY)
     _send(kafka(bootstrap), account_id, order, command_id, principal, as_json=as_json)
 
 
@@ -94,6 +105,30 @@ def assign(
     order = AssignTariff(
         tariff_id, now() if start is None else start, parse_time(effective_to, "--to")
     )
+    _send(kafka(bootstrap), account_id, order, command_id, principal, as_json=as_json)
+
+
+@app.command("close-period")
+def close_period(
+    account_id: AccountId,
+    period: Annotated[str, typer.Argument(help="Billing month in the account's zone: 2026-11.")],
+    command_id: CommandId = None,
+    principal: Principal = "",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a billing month to be closed: what its minimums still owe is charged.
+
+    It must be over, and the account's grace with it, when the command is received. Usage that comes
+    later is charged to its own month and settles the minimum again.
+
+    Example: tollbook account close-period acme 2026-11
+
+    Exit codes: 0 the command is written; 1 it is not. `account show` tells what became of it.
+    """
+    if month_of(period, UTC_ZONE) is None:
+        raise InvalidDocument("PERIOD", period, "a month such as 2026-11 from 2000 to 2049")
+    order = ClosePeriod(period)
     _send(kafka(bootstrap), account_id, order, command_id, principal, as_json=as_json)
 
 
@@ -191,4 +226,7 @@ def _details(account: Account) -> dict[str, Any]:
             key: {str(entry.version): format_pico(entry.metered) for entry in entries}
             for key, entries in sorted(account.counters.items())
         },
+        "close_grace_days": format_pico(account.close_grace * PICO // _DAY),
+        "closed": sorted(account.closed),
+        "settled": {key: format_pico(pico) for key, pico in sorted(account.settled.items())},
     }

@@ -16,7 +16,7 @@ from engine.adapters.documents.exchange_rates import parse_exchange_rates
 from engine.adapters.documents.reading import read_document
 from engine.adapters.documents.tariff import parse_tariff
 from engine.adapters.documents.usage import read_json
-from engine.entrypoints.cli.common import EXIT_REJECTED, progress_bar, read_lines, say
+from engine.entrypoints.cli.common import EXIT_REJECTED, parse_time, progress_bar, read_lines, say
 from engine.entrypoints.offline import OfflineRating
 from engine.rating.charge import SUSPENSE, Charge
 from engine.rating.errors import Refusal
@@ -41,17 +41,23 @@ def rate(
         Path | None,
         typer.Option(help="Accounts to open; without it, each account seen is on the one tariff."),
     ] = None,
+    close_until: Annotated[
+        str | None,
+        typer.Option(help="Close the months that are over at this time: settle their minimums."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write charges; - is stdout.")] = None,
 ) -> None:
     """Rate usage events offline: the same rules and the same charges as the engine, no Kafka.
 
     Charge events go out as JSON lines, in the order of the usage; what was rejected is told on
-    stderr with its line. Duplicates are counted and give no charge.
+    stderr with its line. Duplicates are counted and give no charge. With --close-until, settlements
+    up to the minimums of months that are over come last, by account and month.
 
     Example: tollbook rate --tariff business.yaml --usage usage.jsonl > charges.jsonl
 
     Exit codes: 0 all accepted; 1 a file can not be read or breaks a rule; 4 some was rejected.
     """
+    until = parse_time(close_until, "--close-until")
     versions = [parse_tariff(read_document(path), str(path)) for path in tariff]
     orders = None if accounts is None else parse_accounts(read_document(accounts), str(accounts))
     rates = [] if exchange_rates is None else _rates(exchange_rates)
@@ -66,7 +72,11 @@ def rate(
             elif isinstance(outcome, Refusal):
                 say(f"{usage}:{number}: {outcome.code}: {outcome.explanation}")
             progress(1)
-    say(", ".join(f"{counts[name]} {name}" for name in _NAMES))
+        settlements = [] if until is None else rating.close(until)
+        for charge in settlements:
+            stream.write(_charge_json(charge) + "\n")
+    settled = [] if until is None else [f"{len(settlements)} settled"]
+    say(", ".join([*(f"{counts[name]} {name}" for name in _NAMES), *settled]))
     if counts["rejected"]:
         raise typer.Exit(EXIT_REJECTED)
 

@@ -121,7 +121,7 @@ def verify(
 ) -> None:
     """Prove the journal: rate all usage again with what was known then, and compare to the byte.
 
-    Checks that every charge comes out the same, that usage without a charge is a duplicate, a
+    Checks that every charge and settlement comes out the same, that usage without a charge is a duplicate, a
     rejection or forwarded, that commands were decided so, that commits and sequences are gapless,
     that the hash chain holds, and that balances equal the fold. A selection narrows what is rated
     again; everything else is checked in any case. Reads Kafka, or --archive alone.
@@ -146,7 +146,7 @@ def verify(
         print_json(_verification_json(found))
     else:
         typer.echo("\n".join(_verification_lines(found)))
-    if found.holds and not found.charges and selection != EVERYTHING:
+    if found.holds and not (found.charges or found.settlements) and selection != EVERYTHING:
         say("no charge is in the selection; everything else was checked")
     if not found.holds:
         say(f"differs: {found.difference}")
@@ -162,11 +162,12 @@ def _verification_lines(found: Verification) -> list[str]:
     unverified = f", {found.unverified:,} not yet (their usage is not archived)"
     compared = f", {found.compared:,} live balances equal the fold" if found.compared else ""
     outcomes = ("charges", "pending", "duplicates", "rejections", "forwarded")
+    settled = f", {found.settlements:,} settlements" if found.settlements else ""
     sums = " + ".join(f"{name} {getattr(counts, name):,}" for name in outcomes)
     return [
         f"commits   {found.commits:,} verified{unverified if found.unverified else ''}",
         f"usage     {counts.consumed:,} consumed = {sums}",
-        f"charges   {found.charges:,} rated again",
+        f"charges   {found.charges:,} rated again{settled}",
         f"  stand   {found.stands}",
         f"  again   {found.again}",
         f"accounts  {found.accounts:,}{compared}",

@@ -1,0 +1,194 @@
+"""Settlement: a closed billing period is brought up to the minimums of its components.
+
+A *minimum* is owed per component and scope value when the period closes, under the version in force
+at the period's last instant, which is the settlement's time of use. What a counter owes beyond its
+usage is max(0, minimum - total); a settlement is that, less what was settled for the counter before.
+Scope account owes it without usage, other scopes only with priced quantity that stands. Nothing is
+prorated (semantics sections 2 and 4).
+
+Whatever moves a counter of a closed period settles it again in the same step: late usage, or a
+version that is adopted back into it. So at every moment the settlements of a closed counter are
+exactly what it owes beyond its usage, and a settlement may be negative.
+"""
+
+from collections.abc import Collection, Iterator
+from hashlib import sha256
+from typing import NamedTuple
+
+from engine.rating.account import Account
+from engine.rating.charge import (
+    RATED,
+    SETTLEMENT,
+    AccountEvent,
+    Charge,
+    Line,
+    PeriodClosed,
+    TariffAssigned,
+    TariffReference,
+    VersionAdopted,
+)
+from engine.rating.component import Component
+from engine.rating.counter import escaped, key_of, total, units
+from engine.rating.errors import BrokenInvariant
+from engine.rating.money import LIMIT_PICO
+from engine.rating.month import Month, month_of
+from engine.rating.tariff_book import KnownVersion, TariffBook
+from engine.rating.usage import Origin
+
+MINIMUM = "minimum"
+"""The kind of a settlement's line."""
+_NO_USAGE = bytes(32)
+
+
+class Unsettled(NamedTuple):
+    """A counter whose settlements are not what it owes: `change` in pico is what lacks."""
+
+    month: Month
+    known: KnownVersion
+    component: Component
+    counter: str
+    change: int
+
+
+def settlements(
+    account: Account, cause: Charge | AccountEvent, rules: int, book: TariffBook
+) -> Iterator[Charge]:
+    """Yield the settlements that a record makes due, by period and counter key.
+
+    The account has taken the record in, and takes each settlement in before it asks for the next.
+    One that would leave DECIMAL(38,12) is left to what moves its counter next.
+    """
+    if not account.closed:
+        return
+    for month, touched in _touched(account, cause, book):
+        for unsettled in unsettled_counters(account, month, book, touched):
+            if abs(account.due + unsettled.change) < LIMIT_PICO:
+                origin = Origin(cause.position, cause.received_at)
+                yield settlement(account, unsettled, origin, rules)
+
+
+def _touched(
+    account: Account, cause: Charge | AccountEvent, book: TariffBook
+) -> Iterator[tuple[Month, Collection[str] | None]]:
+    """Yield each closed month that a record touches, and which of its counters (None: any)."""
+    if isinstance(cause, Charge):
+        if cause.kind != SETTLEMENT and cause.service_period in account.closed:
+            touched = {line.counter for line in cause.lines}
+            yield closed_month(account, cause.service_period), touched
+        return
+    change, since = cause.change, None
+    if isinstance(change, PeriodClosed):
+        yield Month(*change), None
+    elif isinstance(change, VersionAdopted):
+        known = book.get(change.tariff_id, change.version)
+        since = known and known.version.effective_from
+    elif isinstance(change, TariffAssigned) and not change.staged:
+        since = change.effective_from
+    if since is not None:
+        for label in sorted(account.closed):
+            if since < account.closed[label]:
+                yield closed_month(account, label), None
+
+
+def closed_month(account: Account, label: str) -> Month:
+    """Return a closed month of an account."""
+    month = month_of(label, account.zone)
+    if month is None or account.closed.get(label) != month.ends_at:
+        raise BrokenInvariant(f"account {account.account_id}: {label} was not closed as it is now")
+    return month
+
+
+def unsettled_counters(
+    account: Account, month: Month, book: TariffBook, touched: Collection[str] | None = None
+) -> list[Unsettled]:
+    """Return the counters of a month that owe something else than was settled, by key."""
+    last = month.ends_at - 1
+    tariff_id = account.assigned_tariff(last)
+    adopted = account.adopted.get(tariff_id, ()) if tariff_id else ()
+    known = book.in_force(tariff_id, adopted, last) if tariff_id else None
+    if known is None:
+        return []
+    found = []
+    for key, component in sorted(_counters(account, month.label, known, touched).items()):
+        timeline = book.timeline(known.version.tariff_id, adopted)
+        owed = _owed(account, key, component, timeline)
+        change = owed - account.settled.get(key, 0)
+        if change:
+            found.append(Unsettled(month, known, component, key, change))
+    return found
+
+
+def _counters(
+    account: Account, label: str, known: KnownVersion, touched: Collection[str] | None
+) -> dict[str, Component]:
+    """Return the counters with a minimum, whether or not something was counted in them."""
+    tariff_id = known.version.tariff_id
+    minimums = {
+        escaped(component.component_id): component
+        for component in known.version.components
+        if component.minimum and component.period != "event"
+    }
+    if not minimums:
+        return {}
+    found = {
+        key_of(tariff_id, name, account.account_id, label): component
+        for name, component in minimums.items()
+        if component.scope == "account"
+    }
+    for key in account.counters if touched is None else touched:
+        tariff, _, rest = key.partition("/")
+        name = rest.partition("/")[0]
+        if name in minimums and tariff == escaped(tariff_id) and key.endswith(f"/{label}"):
+            found[key] = minimums[name]
+    return found if touched is None else {key: found[key] for key in found if key in touched}
+
+
+def _owed(
+    account: Account, key: str, component: Component, timeline: tuple[KnownVersion, ...]
+) -> int:
+    """Return what a counter owes beyond its usage, in pico."""
+    assert component.minimum is not None  # noqa: S101 - it was chosen by it
+    standing = account.counters.get(key, ())
+    if component.scope != "account" and not units(standing):
+        return 0
+    return max(0, component.minimum - total(standing, component.component_id, timeline))
+
+
+def settlement(account: Account, unsettled: Unsettled, origin: Origin, rules: int) -> Charge:
+    """Return the charge that settles a counter; `origin` is that of the record that caused it."""
+    month, known, component, counter, change = unsettled
+    version, sequence = known.version, account.sequence + 1
+    cause = "\0".join((SETTLEMENT, account.account_id, counter, str(sequence)))
+    standing = units(account.counters.get(counter, ()))
+    line = Line(component.component_id, MINIMUM, 0, counter, standing, 0, (), (), change, RATED, "")
+    return Charge(
+        charge_id=sha256(cause.encode()).hexdigest()[:32],
+        kind=SETTLEMENT,
+        account_id=account.account_id,
+        subject="",
+        sequence=sequence,
+        source="",
+        event_id="",
+        digest=_NO_USAGE,
+        position=origin.position,
+        occurred_at=month.ends_at - 1,
+        received_at=origin.received_at,
+        service_period=month.label,
+        provider="",
+        model="",
+        operation="",
+        service_tier="",
+        region="",
+        tariff=TariffReference(version.tariff_id, version.version, version.digest, known.offset),
+        rules=rules,
+        currency=account.currency,
+        lines=(line,),
+        drawdowns=(),
+        amount=change,
+        supplier_cost=None,
+        corrects="",
+        trace_id="",
+        parent_event_id="",
+        initiator="unknown",
+        due=account.due + change,
+    )
