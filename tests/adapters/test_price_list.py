@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from engine.adapters.documents.reading import InvalidFile
 from engine.adapters.documents.tariff import parse_tariff
-from engine.adapters.price_list import Unexpressed
+from engine.adapters.price_list import Finding
+from engine.rating.money import PICO
 from tests.adapters.price_lists import GPT, imported, price, written
+from tests.rating.scenario import Scenario
 
 
 def test_a_price_per_token_becomes_the_price_per_million_that_people_quote() -> None:
@@ -66,6 +68,7 @@ def test_the_document_is_the_version_and_can_be_written_down_as_json() -> None:
         ("0", "0"),
         ("0.0", "0"),
         ("1e-24", "0.000000000000000001"),
+        ("1e-25", "0.0000000000000001 per 1000000000"),
     ],
 )
 def test_a_price_is_kept_to_the_digit(per_token: str, per_million: str) -> None:
@@ -76,8 +79,8 @@ def test_a_price_is_kept_to_the_digit(per_token: str, per_million: str) -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("1e-25", "more than 18 decimals per million tokens"),
-        ("1.00000000000000000001e-07", "more than 18 decimals per million tokens"),
+        ("1e-28", "more decimals than a price can have per million tokens"),
+        ("1.00000000000000000000001e-07", "more decimals than a price can have per million tokens"),
         ("-1e-06", "expected 0 to below 1000000000 per million tokens"),
         ("1000", "expected 0 to below 1000000000 per million tokens"),
         ("1e999999999", "expected a decimal number"),
@@ -93,7 +96,7 @@ def test_a_price_that_is_no_exact_decimal_is_named_and_the_others_stand(
 ) -> None:
     prices = imported(written(f"m p input_cost_per_token={value} output_cost_per_token=1e-06"))
     shown = value.strip('"')
-    assert prices.problems == [Unexpressed("m", "input_cost_per_token", shown, reason)]
+    assert prices.problems == [Finding("m", "input_cost_per_token", shown, reason)]
     assert (price(prices, "p m", "input"), price(prices, "p m", "output")) == (None, "1")
 
 
@@ -161,12 +164,15 @@ def test_xai_asks_the_long_price_from_the_threshold_on() -> None:
     assert price(prices, "xai gemini", "input", context=200_000) == "2.5"
 
 
-def test_a_price_for_long_contexts_alone_is_a_problem_and_no_component() -> None:
+def test_a_price_for_long_contexts_alone_is_taken_and_told_as_doubtful() -> None:
     field = "cache_creation_input_token_cost_above_200k_tokens"
     prices = imported(written(LONG.format(f"{field}=2.5e-07")))
-    reason = "a price for long contexts without one for short contexts"
-    assert prices.problems == [Unexpressed("gemini", field, "2.5e-07", reason)]
-    assert price(prices, "google gemini", "cache_write_5m", context=200_001) == "2.5"
+    (doubt,) = prices.doubts
+    assert (doubt.entry, doubt.field, doubt.value) == ("gemini", field, "2.5e-07")
+    assert doubt.reason.startswith("a price for long contexts without one for short ones")
+    assert price(prices, "google gemini", "cache_write_5m", context=200_000) == "1.25"
+    assert price(prices, "google gemini", "cache_write_5m", context=200_001) == "0.25"
+    assert prices.problems == []
 
 
 REASONER = """
@@ -216,23 +222,104 @@ def test_image_tokens_keep_their_price_in_a_batch_that_lists_none() -> None:
 @pytest.mark.parametrize(
     ("field", "reason"),
     [
-        ("input_cost_per_second", "priced per second, not per token"),
-        ("output_cost_per_image", "priced per image, not per token"),
-        ("search_context_cost_per_query", "priced per search or query, not per token"),
-        ("tiered_pricing", "prices by ranges of input tokens are not imported"),
         (
-            "input_cost_per_token_ultrafast",
-            "a token price that no kind of usage or service tier stands for",
+            "input_dbu_cost_per_token",
+            "the same price once more, in Databricks units instead of money",
         ),
+        ("input_cost_per_text_message", "no kind of usage counts text messages of a conversation"),
+        ("input_cost_per_token_hyperfast", "no kind of usage stands for these tokens"),
+        ("input_cost_per_video_token", "no kind of usage stands for tokens of video"),
+        ("tiered_pricing", "expected a list of ranges"),
+        ("off_peak_pricing", "expected an object with hours and prices"),
+        ("web_search_billing_unit", "expected per_query or per_prompt"),
         ("cost_per_wish", "no field that this import knows"),
     ],
 )
-def test_a_field_that_is_no_token_price_is_reported_with_its_reason(
+def test_a_field_that_no_price_can_hold_is_reported_with_its_reason(
     field: str, reason: str
 ) -> None:
     prices = imported(written(f"{GPT} {field}=0.5"))
-    assert prices.problems == [Unexpressed("gpt-4o", field, "0.5", reason)]
+    assert prices.problems == [Finding("gpt-4o", field, "0.5", reason)]
     assert prices.expressed == 2
+
+
+def test_cached_audio_is_no_problem_where_it_costs_what_other_cached_tokens_cost() -> None:
+    text = f"{GPT} cache_read_input_token_cost=5e-07 cache_read_input_audio_token_cost="
+    same, other = imported(written(f"{text}5e-07")), imported(written(f"{text}4e-07"))
+    assert (same.expressed, same.problems) == (4, [])
+    (problem,) = other.problems
+    assert problem.field == "cache_read_input_audio_token_cost"
+    assert price(other, "openai gpt-4o", "cache_read") == "0.5"
+
+
+def test_another_name_of_the_price_of_cached_tokens_is_that_price() -> None:
+    prices = imported(written(f"{GPT} input_cost_per_token_cache_hit=5e-07"))
+    assert price(prices, "openai gpt-4o", "cache_read") == "0.5"
+    assert (prices.expressed, prices.problems) == (3, [])
+
+
+TIERS = "m p input_cost_per_token=1e-06 input_cost_per_token_{}=3e-06"
+
+
+@pytest.mark.parametrize("tier", ["priority", "flex", "balanced", "ultrafast"])
+def test_each_service_tier_of_the_list_has_its_price(tier: str) -> None:
+    prices = imported(written(TIERS.format(tier)))
+    assert price(prices, "p m", "input") == "1"
+    assert price(prices, "p m", "input", tier=tier) == "3"
+
+
+def test_decisions_have_prices_of_their_own_in_every_tier_that_lists_none() -> None:
+    fields = "output_cost_per_token=2e-06 output_cost_per_token_decisions=0"
+    prices = imported(
+        written(f"m p input_cost_per_token=1e-06 {fields} output_cost_per_token_flex=1e-06")
+    )
+    assert price(prices, "p m", "output") == "2"
+    assert price(prices, "p m", "output", operation="decisions") == "0"
+    assert price(prices, "p m", "input", operation="decisions") == "1"
+    assert price(prices, "p m", "output", operation="decisions", tier="flex") == "1"
+
+
+def test_a_cache_kept_twelve_hours_is_told_by_an_attribute() -> None:
+    base = "input_cost_per_token=1e-06 cache_creation_input_token_cost=2e-06"
+    twelve = "cache_creation_input_token_cost_above_12hr"
+    lines = f"m p {base} {twelve}=4e-06 {twelve}_flex=3e-06 {twelve}_above_272k_tokens=8e-06"
+    prices = imported(written(lines))
+    kept: dict[str, Any] = {"attributes": {"cache_ttl": "12h"}}
+    assert price(prices, "p m", "cache_write_1h") == "2"
+    assert price(prices, "p m", "cache_write_1h", **kept) == "4"
+    assert price(prices, "p m", "cache_write_1h", tier="flex", **kept) == "3"
+    assert price(prices, "p m", "cache_write_1h", context=272_001, **kept) == "8"
+
+
+def test_an_explicit_cache_is_told_by_an_attribute_in_every_tier() -> None:
+    base = "input_cost_per_token=1e-06 cache_read_input_token_cost=2e-07"
+    fields = (
+        f"{base} cache_read_input_token_cost_flex=1e-07 explicit_cache_read_input_token_cost=5e-08"
+    )
+    prices = imported(written(f"m p {fields}"))
+    explicit: dict[str, Any] = {"attributes": {"cache_type": "ephemeral"}}
+    assert price(prices, "p m", "cache_read", **explicit) == "0.05"
+    assert price(prices, "p m", "cache_read", tier="flex", **explicit) == "0.05"
+    assert price(prices, "p m", "cache_read", tier="flex") == "0.1"
+
+
+def test_a_markup_stands_beside_the_list_price_of_every_component() -> None:
+    prices = imported(written(GPT), markup_percent="20.0")
+    components = prices.document["components"]
+    assert [component["markup_percent"] for component in components] == ["20", "20"]
+    assert price(prices, "openai gpt-4o", "input") == "2.5"
+    scenario = Scenario()
+    scenario.publish(prices.version)
+    scenario.open()
+    scenario.assign("list")
+    charge = scenario.charged("e1", "2026-11-02T00:00:00Z", {"input": 1_000_000, "output": 500})
+    assert charge.amount == (2_500_000 + 5_000) * 12 * PICO // 10_000_000
+    assert "markup_percent" not in imported(written(GPT)).document["components"][0]
+
+
+def test_a_model_without_a_price_is_named_and_is_no_problem() -> None:
+    prices = imported(written(f"{GPT}\nfree-text p mode=1"))
+    assert (prices.models, prices.without_price, prices.problems) == (2, ["free-text"], [])
 
 
 def test_facts_and_the_sample_that_explains_the_list_are_no_problems() -> None:
@@ -249,9 +336,12 @@ def test_facts_and_the_sample_that_explains_the_list_are_no_problems() -> None:
         ('{"m": 1}', {}, "model m: got 1, expected an object of fields"),
         ('{"m": {}, "m": {}}', {}, "key 'm' stands twice"),
         (written(GPT), {"models": ["gpt-5*"]}, "models: got 'gpt-5*', expected a name or glob"),
-        (written("m p mode=1"), {}, "expected at least one model with a price per token"),
+        (written("m p mode=1"), {}, "expected at least one model with a price"),
         (written(GPT), {"effective_from": datetime(2026, 1, 1)}, "expected a time with a zone"),  # noqa: DTZ001 - that is the point
         (written(GPT), {"currency": "XXX"}, "currency: got 'XXX'"),
+        (written(GPT), {"markup_percent": "a fifth"}, "markup: got 'a fifth', expected a percent"),
+        (written(GPT), {"markup_percent": "0.00001"}, "expected a percentage from -100 with 4"),
+        (written(GPT), {"markup_percent": "-100.5"}, "expected a percentage from -100 with 4"),
     ],
 )
 def test_what_is_no_price_list_is_refused_by_name(
@@ -263,7 +353,11 @@ def test_what_is_no_price_list_is_refused_by_name(
 
 NAMES = st.sampled_from(["gpt-4o", "azure/gpt-4o", "azure/*", "", "\ud800", "x" * 300])
 FIELDS = st.sampled_from(
-    ["input_cost_per_token", "input_cost_per_token_above_9k_tokens_flex", "mode", "other"]
+    [
+        *("input_cost_per_token", "input_cost_per_token_above_9k_tokens_flex", "mode", "other"),
+        *("tiered_pricing", "off_peak_pricing", "provider_specific_entry", "output_cost_per_image"),
+        *("search_context_cost_per_query", "web_search_billing_unit", "input_cost_per_second"),
+    ]
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

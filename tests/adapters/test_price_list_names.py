@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from engine.adapters.price_list import Unexpressed
+from engine.adapters.price_list import Finding
 from tests.adapters.price_lists import GPT, imported, price, written
 
 
@@ -71,7 +71,7 @@ def test_globs_choose_models_by_their_key() -> None:
 
 @pytest.mark.parametrize(
     ("key", "provider"),
-    [("bedrock/*/claude", "bedrock"), ("claude", "bed?rock"), (r"\ud800", "bedrock")],
+    [("claude", "bed?rock"), (r"\ud800", "bedrock")],
 )
 def test_an_entry_whose_names_usage_can_not_have_is_reported(key: str, provider: str) -> None:
     lines = f"{GPT}\n{key} {provider} input_cost_per_token=1e-06"
@@ -80,11 +80,23 @@ def test_an_entry_whose_names_usage_can_not_have_is_reported(key: str, provider:
     assert problem.reason.startswith("expected names of a model and a provider, got ")
 
 
+def test_a_star_in_a_key_stands_for_any_region() -> None:
+    lines = """
+    bedrock/*/1-month-commitment/claude bedrock input_cost_per_second=0.01
+    bedrock/eu-west-1/1-month-commitment/claude bedrock input_cost_per_second=0.02
+    """
+    prices = imported(written(lines))
+    month = "bedrock bedrock/{}/1-month-commitment/claude"
+    assert price(prices, month.format("us-east-1"), "millisecond") == "0.01 per 1000"
+    assert price(prices, month.format("eu-west-1"), "millisecond") == "0.02 per 1000"
+    assert price(prices, "bedrock us-east-1/1-month-commitment/claude", "millisecond") is not None
+
+
 def test_an_entry_without_a_provider_is_reported() -> None:
     lines = f"{GPT}\nm p input_cost_per_token=1e-06"
     (problem,) = imported(written(lines).replace('"litellm_provider": "p", ', "")).problems
     reason = "expected names of a model and a provider, got null"
-    assert problem == Unexpressed("m", "input_cost_per_token", "1e-06", reason)
+    assert problem == Finding("m", "input_cost_per_token", "1e-06", reason)
 
 
 def test_component_ids_are_readable_unique_and_short_enough() -> None:

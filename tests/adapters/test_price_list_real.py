@@ -5,6 +5,7 @@ compared to a relative 1e-9.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -16,6 +17,7 @@ import pytest
 from engine.adapters.price_list import ImportedPrices, import_price_list
 from engine.rating.money import PICO, parse_decimal
 from engine.rating.period import format_instant
+from tests.adapters.price_lists import REAL, the_real_list
 from tests.data.traces import (
     AZURE_CODE,
     MOONCAKE,
@@ -39,8 +41,7 @@ FACTS = {
 @pytest.fixture(scope="module")
 def real() -> ImportedPrices:
     """Import the whole list, once."""
-    text = (DATA / "model_prices.json").read_text()
-    return import_price_list(text, tariff_id="list", version=1, effective_from=START)
+    return the_real_list()
 
 
 def scenario_on(prices: ImportedPrices) -> Scenario:
@@ -55,11 +56,38 @@ def scenario_on(prices: ImportedPrices) -> Scenario:
 def test_every_field_of_the_real_list_is_a_price_a_fact_or_a_named_problem(
     real: ImportedPrices,
 ) -> None:
-    entries = json.loads((DATA / "model_prices.json").read_text(), parse_float=str)
-    assert len(entries) == 4455
+    entries = json.loads(REAL.read_text(), parse_float=str)
     fields = sum(name not in FACTS for entry in entries.values() for name in entry)
+    assert real.models == len(entries) == 4455
     assert real.expressed + len(real.problems) == fields
-    assert real.expressed == 14_983
+    assert real.expressed == 17_070
+
+
+def test_what_the_real_list_says_that_no_price_can_hold_is_counted_by_reason(
+    real: ImportedPrices,
+) -> None:
+    assert Counter(problem.reason for problem in real.problems) == {
+        "the same price once more, in Databricks units instead of money": 151,
+        "free searches shared by models and a whole project, not an account": 47,
+        "no kind of usage stands for cached audio; it costs what cached tokens cost": 37,
+        "no kind of usage stands for cached images; they cost what cached tokens cost": 28,
+        "no kind of usage stands for tokens of video": 27,
+        "a call counts the images that it makes; the price of images it is given has no kind": 25,
+        "no kind of usage stands for audio put in a cache; it costs what other tokens cost there": 24,
+        "several prices of one kind, which counts once for each call": 8,
+        "priced per pixel, and the name does not say how many pixels an image has": 7,
+        "priced by the seconds between two pictures of a video": 4,
+        "no kind of usage counts text messages of a conversation": 3,
+    }
+
+
+def test_every_model_of_the_real_list_with_a_price_has_a_component(real: ImportedPrices) -> None:
+    named = {c["match"]["model"] for c in real.document["components"]}
+    silent = {name for name in json.loads(REAL.read_text()) if name not in named}
+    reported = {problem.entry for problem in real.problems}
+    assert len(real.without_price) == 94
+    assert silent - set(real.without_price) <= reported
+    assert len(silent) == 99
 
 
 def test_the_real_list_fits_into_one_kafka_record(real: ImportedPrices) -> None:
@@ -128,21 +156,6 @@ def pico(text: str) -> Fraction:
 ORACLE: dict[str, Any] = json.loads(
     (DATA / "vectors" / "oracle_litellm.json").read_text(), parse_float=str
 )
-RANGES = "its prices stand in tiered_pricing, which is not imported"
-LEFT_OUT_MODELS = {
-    "dashscope/qwen-flash": RANGES,
-    "dashscope/qwen3-max": RANGES,
-    "dashscope/qwen3-coder-plus": RANGES,
-    "volcengine/doubao-seed-2-0-pro-260215": RANGES,
-}
-LEFT_OUT_ROWS = {
-    "litellm-oracle-0450": "a cache write above 200k tokens, priced only there: a slip of the list",
-}
-ROWS = [
-    row
-    for row in ORACLE["rows"]
-    if row["price_ref"] not in LEFT_OUT_MODELS and row["id"] not in LEFT_OUT_ROWS
-]
 PROMPT_KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input")
 
 
@@ -203,32 +216,22 @@ def nearly(amount: int, expected: str) -> bool:
     return abs(amount - wanted) <= wanted / 10**9
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
+@pytest.mark.parametrize("row", ORACLE["rows"], ids=lambda row: row["id"])
 def test_a_call_costs_what_litellm_says(row: dict[str, Any], oracle_prices: ImportedPrices) -> None:
     prompt, completion = costs(oracle_prices, row)
     assert nearly(prompt, row["expected"]["prompt_cost"])
     assert nearly(completion, row["expected"]["completion_cost"])
 
 
-def test_rows_are_left_out_only_where_the_import_names_the_reason(
+def test_no_row_is_left_out_and_prices_that_look_like_a_slip_are_named(
     oracle_prices: ImportedPrices,
 ) -> None:
-    problems = {(problem.entry, problem.field) for problem in oracle_prices.problems}
-    assert {(model, "tiered_pricing") for model in LEFT_OUT_MODELS} <= problems
+    assert len(ORACLE["rows"]) == 199
+    assert not [p for p in oracle_prices.problems if "audio" not in p.field]
     slip = "cache_creation_input_token_cost_above_200k_tokens"
-    assert ("gemini-2.5-pro", slip) in problems
-    assert len(ROWS) == len(ORACLE["rows"]) - 22
-
-
-def test_the_row_with_a_slip_of_the_list_differs_by_the_price_that_was_left_out(
-    oracle_prices: ImportedPrices,
-) -> None:
-    (row,) = (row for row in ORACLE["rows"] if row["id"] in LEFT_OUT_ROWS)
-    written = row["usage"]["prompt_tokens_details"]["cache_creation_tokens"]
-    prompt, completion = costs(oracle_prices, row)
-    difference = written * parse_decimal("0.00000225") * PICO  # 2.5 instead of 0.25 per million
-    assert nearly(int(prompt - difference), row["expected"]["prompt_cost"])
-    assert nearly(completion, row["expected"]["completion_cost"])
+    assert {(doubt.entry, doubt.field) for doubt in oracle_prices.doubts} == {
+        ("gemini-2.5-pro", slip)
+    }
 
 
 LITELLM_RUNS = """

@@ -1,45 +1,20 @@
-"""Fields of one entry: which are prices per token, and why the others are not imported.
+"""Fields of one entry: which are prices, and why the others are not in the tariff.
 
-A price's field name says everything: what is metered, ``_above_200k_tokens`` (the price of every
-token of a request with a longer context) and the service tier (``_batches``, ``_priority``,
-``_flex``). Prices stand per token, mostly with an exponent; people quote them per million, so that
-is how they enter the tariff, to the digit.
-
-A field that this module does not know is reported, not skipped: tomorrow's list may bring a new
-kind of price.
+Every field is read by the module that knows its kind, is a known fact of the model that costs
+nothing by itself, or is reported with a reason: tomorrow's list may bring a new kind of price.
 """
 
-import json
 import re
-from collections.abc import Mapping
-from fractions import Fraction
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from engine.adapters.documents.tariff import MAX_PRICE
-from engine.rating.money import format_decimal
+from engine.adapters.price_list.blocks import read_off_peak, read_ranges
+from engine.adapters.price_list.entry import Entry, Finding
+from engine.adapters.price_list.factors import free_images, is_factor, read_factors
+from engine.adapters.price_list.numbers import shown
+from engine.adapters.price_list.tokens import baseless, read_tokens, token_field
+from engine.adapters.price_list.units import is_unit_field, read_units
 from engine.rating.usage import MAX_TEXT
-
-ANY_TIER = ""
-BATCH = "batch"
-TIERS = (BATCH, "priority", "flex")
-
-_KINDS = {
-    "input_cost_per_token": "input",
-    "cache_read_input_token_cost": "cache_read",
-    "cache_creation_input_token_cost": "cache_write_5m",
-    "cache_creation_input_token_cost_above_1hr": "cache_write_1h",
-    "output_cost_per_token": "output",
-    "output_cost_per_reasoning_token": "reasoning",
-    "input_cost_per_audio_token": "audio_input",
-    "output_cost_per_audio_token": "audio_output",
-    "input_cost_per_image_token": "image_input",
-    "output_cost_per_image_token": "image_output",
-}
-_SUFFIXES = {"batches": BATCH, "priority": "priority", "flex": "flex"}
-_TOKEN_PRICE = re.compile(
-    rf"({'|'.join(_KINDS)})(?:_above_([1-9][0-9]{{0,8}})k_tokens)?(?:_({'|'.join(_SUFFIXES)}))?"
-)
-_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?")
 
 _NO_PRICE = re.compile(
     r"litellm_provider|mode|source|metadata|notes?|comments?|deprecation_date|rpm|tpm"
@@ -48,138 +23,110 @@ _NO_PRICE = re.compile(
 )
 """Facts of a model that cost nothing by themselves."""
 
-_NO_SUCH_KIND = "a token price that no kind of usage or service tier stands for"
+_RANGES, _OFF_PEAK = "tiered_pricing", "off_peak_pricing"
+_SEARCH_UNIT = "web_search_billing_unit"
 _REASONS = (
-    ("tiered_pricing", "prices by ranges of input tokens are not imported"),
-    ("off_peak_pricing", "prices by the time of day are not imported"),
-    ("_dbu_", "counted in Databricks units, not money"),
-    ("per_second", "priced per second, not per token"),
-    ("per_character", "priced per character, not per token"),
-    ("per_pixel", "priced per pixel, not per token"),
-    ("per_page", "priced per page, not per token"),
-    ("image_token", _NO_SUCH_KIND),
-    ("per_image", "priced per image, not per token"),
-    ("search|per_query", "priced per search or query, not per token"),
-    ("per_request|per_text_message|per_session", "priced per call or session, not per token"),
-    ("multiplier|provider_specific_entry", "a factor on other prices, not a price"),
-    ("_above_12hr", "no kind of usage stands for a cache kept 12 hours"),
-    ("cache_hit|explicit_cache_read", "another spelling of the cache read price"),
-    ("token", _NO_SUCH_KIND),
+    ("_dbu_", "the same price once more, in Databricks units instead of money"),
+    ("search_free_requests", "free searches shared by models and a whole project, not an account"),
+    ("_above_[0-9]+s_interval", "priced by the seconds between two pictures of a video"),
+    ("per_text_message", "no kind of usage counts text messages of a conversation"),
+    ("image_token|video_token|audio_token|token", "no kind of usage stands for these tokens"),
 )
-_MAX_SHOWN = 200
+_DOUBT = "a price for long contexts without one for short ones, which cost what their fallback does"
 
 
-class PriceKey(NamedTuple):
-    """What a listed price is for: a kind, a service tier (empty: any), a context above N tokens.
+class Reading(NamedTuple):
+    """An entry, how many of its fields are in its prices, and what is to be said of others.
 
-    `above` 0 is the price for any context length.
+    `entry` is None if no usage can have its name. `problems` are fields that no price holds;
+    `doubts` are prices that look like a slip of the list.
     """
 
-    kind: str
-    tier: str = ANY_TIER
-    above: int = 0
+    entry: Entry | None
+    expressed: int
+    problems: list[Finding]
+    doubts: list[Finding]
 
 
-Listed = dict[PriceKey, str]
-"""The token prices that an entry states: decimal strings per million tokens."""
-
-
-class Unexpressed(NamedTuple):
-    """A field of the list that the tariff does not hold, and why. `value` is its JSON."""
-
-    entry: str
-    field: str
-    value: str
-    reason: str
-
-
-class Entry(NamedTuple):
-    """One model of the list: its name there, its provider there, and its prices per million."""
-
-    key: str
-    provider: str
-    listed: Listed
-
-
-def read_entry(key: str, data: Mapping[str, Any]) -> tuple[Entry | None, list[Unexpressed]]:
-    """Read an entry (decimals as text): its token prices, and each field that is none of them."""
+def read_entry(key: str, data: Mapping[str, Any]) -> Reading:
+    """Read an entry (decimals as text): its prices, and each field that is none of them."""
+    fields = {field: value for field, value in data.items() if not _NO_PRICE.fullmatch(field)}
     provider = data.get("litellm_provider")
-    for name in (key, provider):
-        if not _is_name(name):
-            reason = f"expected names of a model and a provider, got {_shown(name)}"
-            return None, [
-                Unexpressed(key, field, _shown(value), reason)
-                for field, value in data.items()
-                if not _NO_PRICE.fullmatch(field)
-            ]
-    listed, fields, problems = _read_fields(key, data)
-    problems += _drop_baseless(key, listed, fields, data)
-    return Entry(key, str(provider), listed), problems
+    for name, may_be_glob in ((key, True), (provider, False)):
+        if not _is_name(name, may_be_glob=may_be_glob):
+            reason = f"expected names of a model and a provider, got {shown(name)}"
+            return Reading(None, 0, _findings(key, data, dict.fromkeys(fields, reason)), [])
+    refused: dict[str, str] = {}
+    entry = _read_prices(key, str(provider), data.get("mode"), fields, refused)
+    doubtful = {}
+    if entry.listed:
+        slips = set(baseless(entry.listed))
+        named = {field: token_field(field) for field in fields if field not in refused}
+        doubtful = {field: _DOUBT for field, found in named.items() if found and found.key in slips}
+    return Reading(
+        entry,
+        len(fields) - len(refused),
+        _findings(key, data, refused),
+        _findings(key, data, doubtful),
+    )
 
 
-def _is_name(name: object) -> bool:
-    """Say whether usage can have this name, and a tariff mean it literally."""
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_TEXT:
+def _findings(key: str, data: Mapping[str, Any], reasons: Mapping[str, str]) -> list[Finding]:
+    return [
+        Finding(key, field, shown(data[field]), reasons[field])
+        for field in data
+        if field in reasons
+    ]
+
+
+def _is_name(name: object, *, may_be_glob: bool) -> bool:
+    """Say whether usage can have this name; a model's may be a glob, for any region."""
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_TEXT or not name.isprintable():
         return False
-    return name.isprintable() and "*" not in name and "?" not in name
+    return may_be_glob or ("*" not in name and "?" not in name)
 
 
-def _read_fields(
-    key: str, data: Mapping[str, Any]
-) -> tuple[Listed, dict[PriceKey, str], list[Unexpressed]]:
-    listed: Listed = {}
-    fields: dict[PriceKey, str] = {}
-    problems = []
-    for field, value in data.items():
-        if _NO_PRICE.fullmatch(field):
-            continue
-        name = _TOKEN_PRICE.fullmatch(field)
-        if name is None:
-            problems.append(Unexpressed(key, field, _shown(value), _reason(field)))
-            continue
-        price_key = PriceKey(
-            _KINDS[name[1]],
-            _SUFFIXES.get(name[3], ANY_TIER),
-            int(name[2] or 0) * 1000,
-        )
-        try:
-            listed[price_key] = _per_million(value)
-            fields[price_key] = field
-        except ValueError as error:
-            problems.append(Unexpressed(key, field, _shown(value), str(error)))
-    return listed, fields, problems
+def _read_prices(
+    key: str, provider: str, mode: object, fields: dict[str, Any], refused: dict[str, str]
+) -> Entry:
+    rest = dict(fields)
+    tokens = _taken(rest, lambda field: token_field(field) is not None)
+    units = _taken(rest, is_unit_field)
+    factors = _taken(rest, is_factor)
+    listed = read_tokens(tokens, refused)
+    variants = read_factors(factors, listed, refused)
+    listed.update(read_units(key, provider, mode, units, refused))
+    ranges = _read_block(rest, _RANGES, read_ranges, refused)
+    off_peak = _read_block(rest, _OFF_PEAK, read_off_peak, refused)
+    unit = rest.pop(_SEARCH_UNIT, None)
+    if unit not in (None, "per_query", "per_prompt"):
+        refused[_SEARCH_UNIT] = "expected per_query or per_prompt"
+    refused.update((field, _reason(field)) for field in rest)
+    once = _is_gemini(key, provider) and unit != "per_query"
+    free = free_images(factors, refused)
+    return Entry(key, provider, listed, ranges or (), off_peak, variants, once, free)
 
 
-def _drop_baseless(
-    key: str, listed: Listed, fields: Mapping[PriceKey, str], data: Mapping[str, Any]
-) -> list[Unexpressed]:
-    """Take out prices for long contexts of kinds that have no price for short ones.
-
-    Such a field is a slip of the list: gemini-2.5-pro has its cache read price there a second time.
-    """
-    problems = []
-    for price_key in list(listed):
-        kind, tier, above = price_key
-        if above and PriceKey(kind, tier) not in listed and PriceKey(kind) not in listed:
-            del listed[price_key]
-            field = fields[price_key]
-            reason = "a price for long contexts without one for short contexts"
-            problems.append(Unexpressed(key, field, _shown(data[field]), reason))
-    return problems
+def _taken(fields: dict[str, Any], is_wanted: Callable[[str], bool]) -> dict[str, Any]:
+    """Take the fields out that a module reads."""
+    return {field: fields.pop(field) for field in list(fields) if is_wanted(field)}
 
 
-def _per_million(value: Any) -> str:
-    """Return a price per token as a decimal string per million tokens, exact."""
-    text = str(value)
-    if not _NUMBER.fullmatch(text):
-        raise ValueError("expected a decimal number")
-    price = Fraction(text) * 10**6
-    if not 0 <= price < MAX_PRICE:
-        raise ValueError(f"expected 0 to below {MAX_PRICE} per million tokens")
+def _read_block(
+    fields: dict[str, Any], name: str, read: Callable[[Any], Any], refused: dict[str, str]
+) -> Any:
+    if name not in fields:
+        return None
     try:
-        return format_decimal(price)
+        return read(fields.pop(name))
     except ValueError as error:
-        raise ValueError("more than 18 decimals per million tokens") from error
+        refused[name] = str(error)
+        return None
+
+
+def _is_gemini(key: str, provider: str) -> bool:
+    """Say whether a model is Google's: its searches cost once for each call, unless said."""
+    return provider == "gemini" or (provider.startswith("vertex_ai") and "claude" not in key)
 
 
 def _reason(field: str) -> str:
@@ -187,8 +134,3 @@ def _reason(field: str) -> str:
         if re.search(pattern, field):
             return reason
     return "no field that this import knows"
-
-
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from engine.adapters.price_list.fields import Entry, PriceKey
+from engine.adapters.price_list.entry import Entry
+from engine.adapters.price_list.rules import Priced
 
 _ALSO_KNOWN_AS: dict[str, tuple[str, ...]] = {
     "vertex_ai": ("google",),
@@ -91,14 +92,18 @@ def _precedence(provider: str) -> int:
     return order.index(family) if family in order else -1
 
 
-def component_id(label: str, price_key: PriceKey) -> str:
+def component_id(label: str, priced: Priced) -> str:
     """Return a readable id such as ``gpt-4o:input:batch``, the same for each import of the list."""
-    parts = [label, price_key.kind]
-    if price_key.tier:
-        parts.append(price_key.tier)
-    if price_key.above:
-        parts.append(f"above-{price_key.above}")
-    text = ":".join(parts)
+    key = priced.key
+    parts = [label, key.kind, key.operation, key.tier]
+    if priced.region:
+        parts.append("regional" if "*" in priced.region else f"region-{priced.region}")
+    parts.append("-".join(filter(None, key.attribute)))
+    if key.above >= 0:
+        parts.append(f"above-{key.above}")
+    if priced.off_peak:
+        parts.append("off-peak")
+    text = ":".join(filter(None, parts))
     plain = re.sub(r"[^!-~]", "_", text)
     if plain == text and len(text) <= _ID_LENGTH:
         return text

@@ -1,23 +1,41 @@
 """Rules: what a price list means where it says nothing.
 
 The list states few prices and leaves the rest to its reader, LiteLLM. These are its rules, as
-components of a tariff in which the service tier outranks the context length:
+components of a tariff. There the more specific match wins, in the order operation, service tier,
+region, attribute, context, time, so what LiteLLM lets win is written out where the order differs:
 
 1. A kind without a price takes that of another kind: the tariff's `FALLBACK`.
-2. Priority and flex take the plain price where they state none. A plain price for long contexts
-   beats the tier's price for any context, so it is repeated under the tier.
+2. A tier takes the plain price where it states none. A plain price for long contexts beats the
+   tier's price for any context, so it is repeated under the tier.
 3. Batch keeps its own price however long the context is, and a kind without a batch price takes
    the batch price of its fallback before its own plain price.
 4. In a tier with an output price of its own, reasoning without one costs the tier's output price.
 5. A price above N tokens is for contexts longer than N; with xAI, for those of N as well.
+6. Prices by ranges of input tokens replace tiers and contexts, but for batch (`ranges`).
+7. Off-peak prices replace all others but batch while a window is open.
 
 Its guesses at prices that nobody listed are not followed: a missing batch price is the plain price,
 not half of it, and a kind whose fallbacks have no price either is in suspense, not free.
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
 
-from engine.adapters.price_list.fields import ANY_TIER, BATCH, TIERS, Entry, Listed, PriceKey
+from engine.adapters.price_list.entry import (
+    ANY_CONTEXT,
+    ANY_TIER,
+    BATCH,
+    DECISIONS,
+    NO_ATTRIBUTE,
+    TIERS,
+    Entry,
+    Listed,
+    PriceKey,
+    Variant,
+)
+from engine.adapters.price_list.ranges import with_ranges
+from engine.rating.usage import TOKEN_KINDS
 
 FALLBACK = {
     "cache_read": "input",
@@ -33,47 +51,115 @@ FALLBACK = {
 _KEEPS_ITS_BATCH_PRICE = ("image_output",)
 """Image tokens cost many times what text does, and LiteLLM never falls back for them."""
 
-
 _REACHING_IS_ABOVE = ("xai",)
 
 
-def complete(entry: Entry) -> Iterator[tuple[PriceKey, str]]:
+class Priced(NamedTuple):
+    """A price that a component of the tariff is for."""
+
+    key: PriceKey
+    price: Fraction
+    region: str = ""
+    off_peak: bool = False
+
+
+def complete(entry: Entry) -> Iterator[Priced]:
     """Yield the prices of an entry, and those that its tiers need so that the rules hold."""
-    inclusive = entry.provider in _REACHING_IS_ABOVE
-    for key, price in _with_tiers(entry.listed):
-        yield (key._replace(above=key.above - 1) if key.above and inclusive else key), price
+    for operation in ("", DECISIONS):
+        listed = _of_operation(entry.listed, operation)
+        if not listed and (operation or not (entry.ranges or entry.off_peak)):
+            continue
+        for priced in _timed(entry, listed, with_ranges(_with_tiers(listed), entry.ranges)):
+            for variant in (Variant(), *entry.variants):
+                if _has_variant(priced.key, variant):
+                    yield _varied(_inclusive(entry, priced), variant, operation)
 
 
-def _with_tiers(listed: Listed) -> Iterator[tuple[PriceKey, str]]:
-    kinds = dict.fromkeys(key.kind for key in listed)
-    for kind in kinds:
-        plain = _stated(listed, kind, ANY_TIER)
-        for above, price in plain.items():
-            yield PriceKey(kind, ANY_TIER, above), price
-        for tier in TIERS:
-            prices = _in_tier(listed, kind, tier)
-            if _stated(listed, kind, tier) or (plain and 0 in prices):
+def _of_operation(listed: Listed, operation: str) -> Listed:
+    """Return the prices for an operation: its own, and the plain ones that it does not replace."""
+    own = {key._replace(operation=""): listed[key] for key in listed if key.operation == operation}
+    if not operation or not own:
+        return own
+    return {**{key: listed[key] for key in listed if not key.operation}, **own}
+
+
+def _inclusive(entry: Entry, priced: Priced) -> Priced:
+    if entry.provider not in _REACHING_IS_ABOVE or priced.key.above <= 0:
+        return priced
+    return priced._replace(key=priced.key._replace(above=priced.key.above - 1))
+
+
+def _has_variant(key: PriceKey, variant: Variant) -> bool:
+    """Say whether a price is there once more: a token's, and in one tier at a time."""
+    if variant == Variant():
+        return True
+    return key.kind in TOKEN_KINDS and not (variant.tier and key.tier)
+
+
+def _varied(priced: Priced, variant: Variant, operation: str) -> Priced:
+    key = priced.key._replace(tier=variant.tier or priced.key.tier, operation=operation)
+    return priced._replace(key=key, price=priced.price * variant.factor, region=variant.region)
+
+
+def _timed(entry: Entry, listed: Listed, prices: Listed) -> Iterator[Priced]:
+    """Yield prices, and what takes their place off peak."""
+    off_peak = entry.off_peak.prices if entry.off_peak else {}
+    for kind in off_peak:  # a price that is there off peak only
+        if not any(key.kind == kind for key in prices):
+            yield Priced(PriceKey(kind), off_peak[kind], off_peak=True)
+    for key, price in prices.items():
+        yield Priced(key, price)
+        source = key.kind
+        if source == "reasoning" and source not in off_peak and not _stated(listed, key):
+            source = "output"
+        if source in off_peak and key.tier != BATCH:
+            yield Priced(key, off_peak[source], off_peak=True)
+
+
+def _with_tiers(listed: Listed) -> Listed:
+    """Return the prices of each kind (and attribute) for any tier, and for each that differs."""
+    found: Listed = {}
+    for kind, attribute in dict.fromkeys((key.kind, key.attribute) for key in listed):
+        group = PriceKey(kind, attribute=attribute)
+        plain = _stated(listed, group)
+        for tier in (ANY_TIER, *TIERS):
+            prices = plain if tier == ANY_TIER else _in_tier(listed, group, tier)
+            stated = _stated(listed, group._replace(tier=tier))
+            if tier == ANY_TIER or stated or (plain and ANY_CONTEXT in prices):
                 for above, price in prices.items():
-                    yield PriceKey(kind, tier, above), price
+                    found[group._replace(tier=tier, above=above)] = price
+    return found
 
 
-def _stated(listed: Listed, kind: str, tier: str) -> dict[int, str]:
-    """Return what the list states for a kind in one tier, by context threshold."""
-    return {key.above: price for key, price in listed.items() if key[:2] == (kind, tier)}
+def _stated(listed: Listed, group: PriceKey) -> dict[int, Fraction]:
+    """Return what the list states for a kind, tier and attribute, by context threshold."""
+    any_context = group._replace(above=ANY_CONTEXT)
+    return {
+        key.above: price
+        for key, price in listed.items()
+        if key._replace(above=ANY_CONTEXT) == any_context
+    }
 
 
-def _in_tier(listed: Listed, kind: str, tier: str) -> dict[int, str]:
+def _in_tier(listed: Listed, group: PriceKey, tier: str) -> dict[int, Fraction]:
     """Return the prices of a kind in a service tier; empty if the plain ones hold."""
-    own = _stated(listed, kind, tier)
+    own = _stated(listed, group._replace(tier=tier))
+    plain = _stated(listed, group)
     if own:
-        return own if tier == BATCH else _with_long_contexts(own, _stated(listed, kind, ANY_TIER))
-    if kind == "reasoning" or (tier == BATCH and kind not in _KEEPS_ITS_BATCH_PRICE):
-        source = FALLBACK.get(kind)
-        return _in_tier(listed, source, tier) if source else {}
+        return own if tier == BATCH else _with_long_contexts(own, plain)
+    if group.attribute != NO_ATTRIBUTE:
+        # a tier comes before an attribute, so a price of the kind there would hide this one
+        kind = group._replace(attribute=NO_ATTRIBUTE)
+        return plain if tier != BATCH and _in_tier(listed, kind, tier) else {}
+    if group.kind == "reasoning" or (tier == BATCH and group.kind not in _KEEPS_ITS_BATCH_PRICE):
+        source = FALLBACK.get(group.kind)
+        return _in_tier(listed, PriceKey(source), tier) if source else {}
     return {}
 
 
-def _with_long_contexts(own: dict[int, str], plain: dict[int, str]) -> dict[int, str]:
+def _with_long_contexts(
+    own: dict[int, Fraction], plain: dict[int, Fraction]
+) -> dict[int, Fraction]:
     """Add the plain prices of thresholds that a tier leaves out above its lowest one."""
     added = {above: price for above, price in plain.items() if above > min(own)}
     return {**added, **own}
