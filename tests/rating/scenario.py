@@ -152,7 +152,8 @@ class Scenario:
         self, event_id: str, occurred_at: str, quantities: Quantities, **rest: Any
     ) -> Charge | Refusal | str:
         """Report usage a second after it happened; return what the ledger decides of it."""
-        event = check_usage(usage_fields(event_id, occurred_at, quantities, **rest), frozenset())
+        allowed = frozenset(rest.get("attributes", ()))
+        event = check_usage(usage_fields(event_id, occurred_at, quantities, **rest), allowed)
         if isinstance(event, Refusal):
             return event
         outcome = self.ledger.charge(event, self.origin(received_at=event.occurred_at + 1_000_000))
