@@ -1,10 +1,10 @@
 """The tariffs topic as a book that grows, in the order of offsets.
 
 It holds tariff versions, source registrations and rules revisions. A record that is not sound
-(unreadable, digest wrong, or it may not follow those before it) is skipped with an error in the
-log, by every reader alike, because the rule that refuses it looks only at the topic itself. A
-rules revision that this code does not have stops every reader: what follows it would be rated
-by rules nobody here knows.
+(unreadable, digest wrong, not to follow those before it, or in words that the adopted rules
+revision does not know) is skipped with an error in the log, by every reader alike, because the rule
+that refuses it looks only at the topic itself. A rules revision that this code does not have stops
+every reader: what follows it would be rated by rules nobody here knows.
 """
 
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from engine.adapters.avro.wire import decode
 from engine.ports import LogRecord, RecordLog, TopicPartition
 from engine.rating.authority import Authority
 from engine.rating.errors import Refusal, TollbookError
+from engine.rating.language import require_language
 from engine.rating.rules import check_revision
 from engine.rating.tariff_book import KnownVersion, TariffBook
 
@@ -65,6 +66,7 @@ class TariffLog:
         else:
             try:
                 version = decode_tariff(record.value, place)
+                require_language(version, self.authority.rules)
                 known = self.book.add(version, record.offset)
             except TollbookError as error:
                 _log.error("tariffs_record_skipped", offset=record.offset, reason=str(error))

@@ -7,6 +7,7 @@ and adopts later ones by a `rules_revision` record.
     1  usage of any source, whenever it comes
     2  sources are registered, and usage is judged by when it was received: more than five minutes
        ahead of time is rejected, beyond the source's lateness is in suspense
+    3  the whole tariff language (engine.rating.language), supplier tariffs, exchange rates
 """
 
 from typing import NamedTuple
@@ -14,9 +15,12 @@ from typing import NamedTuple
 from engine.rating.errors import InvalidDocument
 
 FIRST_REVISION = 1
-LATEST_REVISION = 2
+LATEST_REVISION = 3
 REGISTERED_SOURCES = 2
 """The revision from which sources are registered and times are judged."""
+
+TARIFF_LANGUAGE = 3
+"""The revision from which tariffs may say everything, and the buy side is known."""
 
 MAX_AHEAD = 5 * 60 * 1_000_000
 """How far usage may lie ahead of its receipt, in us: clocks differ."""
