@@ -2,6 +2,7 @@
 
 A call has one range, so its prices never mix. What a range leaves out follows LiteLLM: a cache
 costs the range's input price, reasoning its output price, and output the price outside ranges.
+A call without input tokens is in no range.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,12 +55,13 @@ def _in_group(
 ) -> Listed:
     """Return the prices of one kind and tier by range; takes its other thresholds out."""
     outside = found.get(group)
-    for key in [key for key in found if key.above >= 0 and key._replace(above=-1) == group]:
+    for key in [
+        key for key in found if key.above >= 0 and key._replace(above=ANY_CONTEXT) == group
+    ]:
         del found[key]
     taken: Listed = {}
     for above, prices in ranges:
         price = prices.get(group.kind, outside)
         if price is not None:
-            lowest = above == 0 and outside is None
-            taken[group._replace(above=ANY_CONTEXT if lowest else above)] = price
+            taken[group._replace(above=above)] = price
     return taken
