@@ -59,13 +59,19 @@ class MatchDocument(DocumentModel):
     """What an event must be: a text, a list of texts, or a glob with * and ?, per dimension."""
 
     account: TextPattern | None = Field(default=None, description="Override for accounts.")
-    subject: TextPattern | None = None
-    model: TextPattern | None = None
-    provider: TextPattern | None = None
-    operation: TextPattern | None = None
-    service_tier: TextPattern | None = None
-    region: TextPattern | None = None
-    initiator: InitiatorPattern | None = None
+    subject: TextPattern | None = Field(
+        default=None, description="Login, key or agent that used it."
+    )
+    model: TextPattern | None = Field(default=None, description="Model that was used.")
+    provider: TextPattern | None = Field(
+        default=None, description="Who runs the model, such as openai."
+    )
+    operation: TextPattern | None = Field(default=None, description="Such as chat or embedding.")
+    service_tier: TextPattern | None = Field(
+        default=None, description="The tier served, such as batch."
+    )
+    region: TextPattern | None = Field(default=None, description="Where it ran.")
+    initiator: InitiatorPattern | None = Field(default=None, description="What set it off.")
     attributes: dict[str, TextPattern] | None = Field(
         default=None, min_length=1, description="Patterns by attribute name."
     )

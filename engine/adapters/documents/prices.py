@@ -101,7 +101,7 @@ class PackagePriceDocument(DocumentModel):
 
 
 class _TieredDocument(_Incremented):
-    tiers: list[TierDocument] = Field(min_length=1)
+    tiers: list[TierDocument] = Field(min_length=1, description="They ascend; the last is open.")
     per: Whole = Field(default=1, description="Units that a unit price is for.")
 
     @model_validator(mode="after")
@@ -166,7 +166,9 @@ class GraduatedPercentagePriceDocument(DocumentModel):
     """Each tier's currency units at that tier's share."""
 
     model: Literal["graduated_percentage"]
-    tiers: list[ShareTierDocument] = Field(min_length=1)
+    tiers: list[ShareTierDocument] = Field(
+        min_length=1, description="They ascend; the last is open."
+    )
     of: Basis = Field(default="quantity", description="The money that is shared.")
 
     @model_validator(mode="after")

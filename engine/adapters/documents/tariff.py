@@ -57,7 +57,7 @@ class ComponentDocument(DocumentModel):
     match: MatchDocument | None = Field(default=None, description="Left out: any usage.")
     kinds: Weights = Field(description="The kinds it prices, or their metered units per unit.")
     weights: ModelWeights = Field(default={}, description="Other metered units for some models.")
-    price: PriceDocument
+    price: PriceDocument = Field(description="What the metered units cost.")
     scope: Scope = Field(default="account", description="What is counted together.")
     period: Period = Field(default="event", description="How long it is counted.")
     allowance: Annotated[int, Field(strict=True, ge=0, le=10**15)] = Field(
@@ -91,7 +91,7 @@ class ComponentDocument(DocumentModel):
 class PromotionDocument(DocumentModel):
     """Another price for a while, for some usage, or for the first units."""
 
-    id: Identifier
+    id: Identifier = Field(description="Name within the tariff; charge lines carry it.")
     match: MatchDocument | None = Field(default=None, description="Left out: any usage.")
     kinds: Annotated[list[Kind], Field(min_length=1)] = Field(
         default=[WILDCARD], description="Kinds of usage whose price it changes."
