@@ -41,6 +41,34 @@ Plan = dict[str, KindPrice]
 """By kind; a kind that is missing is in suspense."""
 
 
+class Candidates:
+    """The components of a version, found by the accounts and models that they name."""
+
+    def __init__(self, components: Sequence[Component]) -> None:
+        self._named: dict[tuple[str, str], list[Component]] = {}
+        for component in components:
+            for account in component.match.account.choices or ("",):
+                for model in component.match.model.choices or ("",):
+                    self._named.setdefault((account, model), []).append(component)
+        windows = [c.match.windows for c in components if c.match.windows is not None]
+        self.turns = sorted({minute for w in windows for minute in (*w.starts, *w.ends)})
+
+    def pricing(self, kind: str, facts: Facts) -> tuple[Component, str] | None:
+        """Return the component that prices a kind of an event, and the name by which it does."""
+        candidates = [
+            component
+            for account in dict.fromkeys((facts.account, ""))
+            for model in dict.fromkeys((facts.model, ""))
+            for component in self._named.get((account, model), ())
+        ]
+        for name in (kind, WILDCARD) if kind in WILDCARD_KINDS else (kind,):
+            pricing = [c for c in candidates if any(name == named for named, _ in c.weights)]
+            component = most_specific(pricing, facts)
+            if component is not None:
+                return component, name
+        return None
+
+
 class Plans:
     """The plans of one tariff version."""
 
@@ -56,11 +84,7 @@ class Plans:
         self._zone = zone
         self._plans: dict[object, Plan] = {}
         self._amounts: dict[tuple[str, str], AmountFunction] = {}
-        self._named: dict[tuple[str, str], list[Component]] = {}
-        for component in components:
-            for account in component.match.account.choices or ("",):
-                for model in component.match.model.choices or ("",):
-                    self._named.setdefault((account, model), []).append(component)
+        self._candidates = Candidates(components)
         matches = [*(c.match for c in components), *(p.match for p in promotions)]
         self._dimensions = _dimensions_asked(matches, components)
         self._attributes = sorted({name for match in matches for name, _ in match.attributes})
@@ -118,22 +142,8 @@ class Plans:
         return {kind: self._priced(kind, *source, facts, valid) for kind, source in chosen.items()}
 
     def _own_prices(self, facts: Facts) -> dict[str, tuple[Component, str]]:
-        """Return the component that prices each kind, and the name by which it does."""
-        candidates = [
-            component
-            for account in dict.fromkeys((facts.account, ""))
-            for model in dict.fromkeys((facts.model, ""))
-            for component in self._named.get((account, model), ())
-        ]
-        own = {}
-        for kind in KINDS:
-            for name in (kind, WILDCARD) if kind in WILDCARD_KINDS else (kind,):
-                pricing = [c for c in candidates if name in dict(c.weights)]
-                component = most_specific(pricing, facts)
-                if component is not None:
-                    own[kind] = (component, name)
-                    break
-        return own
+        own = {kind: self._candidates.pricing(kind, facts) for kind in KINDS}
+        return {kind: chosen for kind, chosen in own.items() if chosen is not None}
 
     def _with_fallback(
         self, own: dict[str, tuple[Component, str]]
