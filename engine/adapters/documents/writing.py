@@ -91,7 +91,7 @@ def _mapping(value: dict[str, Any], shapes: list[Schema]) -> dict[str, Any]:
         if properties.keys() >= value.keys() and _names_itself(value, properties):
             return {
                 name: _as_written(value[name], field)
-                for name, field in properties.items()
+                for name, field in sorted(properties.items(), key=_is_no_constant)
                 if name in value
             }
     names = [name for shape in shapes for name in shape.get("propertyNames", {}).get("enum", ())]
@@ -100,6 +100,11 @@ def _mapping(value: dict[str, Any], shapes: list[Schema]) -> dict[str, Any]:
     )
     ordered = sorted(value, key=lambda name: names.index(name) if name in names else len(names))
     return {name: _as_written(value[name], inner) for name in ordered}
+
+
+def _is_no_constant(field: tuple[str, Schema]) -> bool:
+    """Sort what says which model of several this is to the front."""
+    return "const" not in field[1]
 
 
 def _names_itself(value: dict[str, Any], properties: Schema) -> bool:

@@ -36,6 +36,9 @@ from engine.entrypoints.cli import (
     sql,
     stack,
     tariff,
+    tariff_checks,
+    tariff_compare,
+    tariff_diff,
     topics,
     usage,
 )
@@ -53,6 +56,9 @@ app = typer.Typer(
 app.add_typer(broker.app, name="broker")
 app.add_typer(topics.app, name="topics")
 app.add_typer(tariff.app, name="tariff")
+tariff.app.command("validate")(tariff_checks.validate)
+tariff.app.command("diff")(tariff_diff.diff)
+tariff.app.command("compare")(tariff_compare.compare)
 tariff.app.command("import-prices")(price_lists.import_prices)
 tariff.app.command("import-history")(price_lists.import_history)
 app.add_typer(account.app, name="account")

@@ -18,7 +18,8 @@ from engine.adapters.documents.tariff import parse_tariff
 from engine.adapters.documents.usage import read_json
 from engine.entrypoints.cli.common import EXIT_REJECTED, parse_time, progress_bar, read_lines, say
 from engine.entrypoints.offline import OfflineRating
-from engine.rating.charge import SUSPENSE, Charge
+from engine.entrypoints.tallying import OUTCOMES, outcome_name
+from engine.rating.charge import Charge
 from engine.rating.errors import Refusal
 from engine.rating.exchange import ExchangeRate
 from engine.settings import worker_settings
@@ -66,7 +67,7 @@ def rate(
     with _writer(out) as stream, progress_bar("rating", None) as progress:
         for number, text in read_lines(usage):
             outcome = rate_line(rating, number, text)
-            counts[_name(outcome)] += 1
+            counts[outcome_name(outcome)] += 1
             if isinstance(outcome, Charge):
                 stream.write(_charge_json(outcome) + "\n")
             elif isinstance(outcome, Refusal):
@@ -76,12 +77,11 @@ def rate(
         for charge in settlements:
             stream.write(_charge_json(charge) + "\n")
     settled = [] if until is None else [f"{len(settlements)} settled"]
-    say(", ".join([*(f"{counts[name]} {name}" for name in _NAMES), *settled]))
+    say(", ".join([*(f"{counts[name]} {name}" for name in OUTCOMES), *settled]))
     if counts["rejected"]:
         raise typer.Exit(EXIT_REJECTED)
 
 
-_NAMES = ("charged", "in suspense", "duplicate", "rejected")
 _to_json = json_writer(latest("charge_event").declared)
 
 
@@ -91,15 +91,6 @@ def _rates(path: Path) -> list[ExchangeRate]:
 
 def _charge_json(charge: Charge) -> str:
     return json.dumps(_to_json(charge_fields(charge)), ensure_ascii=False, separators=(",", ":"))
-
-
-def _name(outcome: Charge | Refusal | str) -> str:
-    if isinstance(outcome, Refusal):
-        return "rejected"
-    if isinstance(outcome, Charge):
-        suspended = any(line.status == SUSPENSE for line in outcome.lines)
-        return "in suspense" if suspended else "charged"
-    return outcome
 
 
 def rate_line(rating: OfflineRating, number: int, text: str) -> Charge | Refusal | str:

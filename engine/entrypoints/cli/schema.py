@@ -6,33 +6,26 @@ from typing import Annotated
 import typer
 
 import schemas
-from engine.adapters.documents.tariff import TariffDocument
 from engine.entrypoints.cli.common import not_found
-
-TARIFF_DOCUMENT = "tariff"
 
 
 def schema(
     name: Annotated[
-        str | None, typer.Argument(help="A record, or `tariff`; without it, the names are listed.")
+        str | None, typer.Argument(help="A record; without it, the names are listed.")
     ] = None,
     avro: Annotated[bool, typer.Option("--avro", help="Print the Avro schema instead.")] = False,
 ) -> None:
-    """Print the JSON Schema of a record's JSON form, or of the tariff document people write.
+    """Print the JSON Schema of a record's JSON form (the document: `tollbook tariff schema`).
 
     Example: tollbook schema charge_event
 
     Exit codes: 0 printed; 3 there is no such record.
     """
     if name is None:
-        for known in (TARIFF_DOCUMENT, *schemas.NAMES):
+        for known in schemas.NAMES:
             typer.echo(known)
-    elif name == TARIFF_DOCUMENT and not avro:
-        typer.echo(json.dumps(TariffDocument.model_json_schema(), indent=2))
     elif name in schemas.NAMES:
         declared = schemas.latest(name).declared
         typer.echo(json.dumps(declared if avro else schemas.json_schema(declared), indent=2))
     else:
-        raise not_found(
-            f"schema: got {name!r}, expected one of {', '.join((TARIFF_DOCUMENT, *schemas.NAMES))}"
-        )
+        raise not_found(f"schema: got {name!r}, expected one of {', '.join(schemas.NAMES)}")

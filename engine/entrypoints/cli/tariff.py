@@ -1,4 +1,7 @@
-"""`tollbook tariff`: publish, list and show tariff versions (price lists: `price_lists`)."""
+"""`tollbook tariff`: publish, list and show versions, and the schema of what people write.
+
+Beside it: `tariff_checks` (validate), `tariff_diff`, `tariff_compare`, `price_lists`.
+"""
 
 import json
 from pathlib import Path
@@ -7,7 +10,8 @@ from typing import Annotated
 import typer
 
 from engine.adapters.documents.reading import read_document
-from engine.adapters.documents.tariff import parse_tariff
+from engine.adapters.documents.tariff import TariffDocument, parse_tariff
+from engine.adapters.documents.writing import tariff_yaml
 from engine.adapters.kafka.publisher import KafkaPublisher
 from engine.adapters.tariff_log import TariffLog
 from engine.entrypoints.cli.common import (
@@ -20,6 +24,7 @@ from engine.entrypoints.cli.common import (
     print_rows,
 )
 from engine.rating.errors import InvalidDocument
+from engine.rating.language import require_language
 from engine.rating.period import format_instant
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook, check_succession
@@ -28,21 +33,28 @@ from engine.settings import KafkaSettings
 app = typer.Typer(help="Tariff versions: immutable, effective-dated.", no_args_is_help=True)
 
 
-def read_book(settings: KafkaSettings) -> TariffBook:
-    """Return every published version."""
+def read_tariffs(settings: KafkaSettings) -> TariffLog:
+    """Return everything that was published."""
     with opened_log(settings) as log:
         if not log.partitions("tariffs"):
             raise InvalidDocument("topic tariffs", "none", "the topics of `tollbook topics create`")
         tariffs = TariffLog(log)
         tariffs.read_all()
-        return tariffs.book
+        return tariffs
+
+
+def read_book(settings: KafkaSettings) -> TariffBook:
+    """Return every published version."""
+    return read_tariffs(settings).book
 
 
 def publish_version(settings: KafkaSettings, version: TariffVersion) -> bool:
     """Publish a version; False if this very version was published before."""
-    earlier = [known.version for known in read_book(settings).versions(version.tariff_id)]
+    tariffs = read_tariffs(settings)
+    earlier = [known.version for known in tariffs.book.versions(version.tariff_id)]
     if any(known.digest == version.digest for known in earlier):
         return False
+    require_language(version, tariffs.authority.rules)
     check_succession(earlier, version)
     with KafkaPublisher(settings) as publisher:
         publisher.tariff(version)
@@ -109,14 +121,24 @@ def show(
         int | None, typer.Option("--version", help="The newest, if left out.")
     ] = None,
     at: Annotated[str | None, typer.Option(help="The version in force at this time.")] = None,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print YAML to edit and publish again.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the canonical form: what the digest is of.")
+    ] = False,
     bootstrap: Bootstrap = None,
 ) -> None:
-    """Show one version as JSON, in its canonical form.
+    """Show one version, as JSON in its canonical form unless --yaml is given.
 
-    Example: tollbook tariff show business --at 2026-11-24T00:00:00Z
+    Either form, published again, is the same version: the digest stays.
+
+    Example: tollbook tariff show business --at 2026-11-24T00:00:00Z --yaml
 
     Exit codes: 0 shown; 3 there is no such version.
     """
+    if as_yaml and as_json:
+        raise typer.BadParameter("give --yaml or --json, not both")
     book = read_book(kafka(bootstrap))
     known = book.versions(tariff_id)
     moment = parse_time(at, "--at")
@@ -130,4 +152,23 @@ def show(
         known = [entry for entry in known if entry.version.version == number]
     if not known:
         raise not_found(f"tariff {tariff_id}: no such version; see `tollbook tariff list`")
-    typer.echo(json.dumps(json.loads(known[-1].version.document), indent=2, ensure_ascii=False))
+    version = known[-1].version
+    if as_yaml:
+        typer.echo(tariff_yaml(version), nl=False)
+    else:
+        typer.echo(json.dumps(json.loads(version.document), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the tariff document, for editors.
+
+    Example: tollbook tariff schema > tariff.schema.json
+
+    Exit codes: 0 printed.
+    """
+    declared = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **TariffDocument.model_json_schema(),
+    }
+    typer.echo(json.dumps(declared, indent=2))
