@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from engine.adapters.avro.account import encode_command
+from engine.adapters.avro.authority import encode_registration, encode_revision
 from engine.adapters.avro.journal import commit_digest, decode_commit, encode_record
 from engine.adapters.avro.tariff import encode_tariff
 from engine.adapters.avro.usage import encode_usage, encode_usage_batch
@@ -19,9 +20,11 @@ from engine.ports import (
     TopicPartition,
     Write,
 )
+from engine.rating.authority import OPEN
 from engine.rating.command import AccountCommand
 from engine.rating.journal import Counts, JournalCommit, PartitionState
 from engine.rating.ledger import MemoryIdentities
+from engine.rating.rules import LATEST_REVISION
 from engine.settings import WorkerSettings
 from engine.stream.intake import Intake
 from engine.stream.keeping import Keeper
@@ -173,9 +176,13 @@ class Outcome(NamedTuple):
 def append_phase(cluster: MemoryCluster, phase: Sequence[Input], batch_sizes: Sequence[int]) -> int:
     """Append the inputs of one phase and return how many usage events they hold.
 
+    In front of everything stand the latest rules, by which any source may report any usage.
     Versions and commands go first, because a worker takes in all there are before the usage of its
     turn; usage goes in batches of these sizes, one after the other.
     """
+    if not cluster.end(TARIFFS):
+        cluster.append(TARIFFS, encode_revision(LATEST_REVISION))
+        cluster.append(TARIFFS, encode_registration(OPEN))
     for entry in phase:
         if isinstance(entry, Publish):
             cluster.append(TARIFFS, encode_tariff(entry.version))

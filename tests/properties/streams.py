@@ -12,15 +12,16 @@ from engine.adapters.avro.journal import (
     encode_record,
 )
 from engine.rating.charge import AccountEvent, Charge, Record, Rejection
-from engine.rating.command import AccountCommand, AssignTariff, OpenAccount, Order
+from engine.rating.command import AccountCommand, AssignTariff, ClosePeriod, OpenAccount, Order
 from engine.rating.errors import Refusal
 from engine.rating.journal import Counts, JournalCommit, NextOffset, PartitionState
 from engine.rating.ledger import MemoryIdentities
+from engine.rating.rules import LATEST_REVISION
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 from engine.rating.usage import Origin, Position, check_usage
 from tests.properties.tariffs import PRICES, Document
-from tests.rating.scenario import at, fixed_zone, tariff, usage_fields
+from tests.rating.scenario import DAY, at, fixed_zone, tariff, usage_fields
 
 BEGIN = at("2026-12-01T00:00:00Z")
 
@@ -57,6 +58,7 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
         OpenAccount,
         currency=st.sampled_from(["USD", "EUR", "XXX"]),
         zone=st.integers(-12, 14).map(fixed_zone),
+        close_grace=st.sampled_from([0, 2 * DAY, 40 * DAY, -1]),
     ),
     st.builds(
         AssignTariff,
@@ -64,6 +66,7 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
         effective_from=st.sampled_from([at("2026-01-01T00:00:00Z"), at("2026-11-15T00:00:00Z")]),
         effective_to=st.sampled_from([None, at("2026-11-20T00:00:00Z")]),
     ),
+    st.builds(ClosePeriod, st.sampled_from(["2026-11", "2026-11", "2026-12", "2027-02", "never"])),
 )
 COMMANDS = st.builds(
     Command, st.sampled_from(["c1", "c2", "c3", "c4", "c5", "c6"]), ACCOUNTS, ORDERS
@@ -74,7 +77,7 @@ USES = st.builds(
     account_id=ACCOUNTS,
     day=st.integers(1, 30),
     quantities=st.dictionaries(
-        st.sampled_from(["input", "cache_read", "output", "unexplained"]),
+        st.sampled_from(["input", "cache_read", "output", "reasoning", "unexplained"]),
         st.integers(0, 40),
         max_size=3,
     ).map(lambda found: tuple(found.items())),
@@ -82,12 +85,19 @@ USES = st.builds(
 )
 
 
+MINIMUMS = st.sampled_from(["0", "100", "12345.000000000001"])
+
+
 def version(number: int) -> st.SearchStrategy[Publish]:
     """Return a version of the tariff `plan`, with weights that all versions share."""
-    return st.builds(_publish, st.just(number), st.integers(1, 28), PRICES, PRICES)
+    minimums = st.tuples(MINIMUMS, MINIMUMS)
+    return st.builds(_publish, st.just(number), st.integers(1, 28), PRICES, PRICES, minimums)
 
 
-def _publish(number: int, day: int, first: Document, second: Document) -> Publish:
+def _publish(
+    number: int, day: int, first: Document, second: Document, minimums: tuple[str, str]
+) -> Publish:
+    ladder, seats = minimums
     document = {
         "tariff_id": "plan",
         "version": number,
@@ -95,7 +105,21 @@ def _publish(number: int, day: int, first: Document, second: Document) -> Publis
         "currency": "USD",
         "fallback": {"cache_read": "input"},
         "components": [
-            {"id": "ladder", "kinds": ["input"], "period": "calendar_month", "price": first},
+            {
+                "id": "ladder",
+                "kinds": ["input"],
+                "period": "calendar_month",
+                "price": first,
+                "minimum": ladder,
+            },
+            {
+                "id": "seats",
+                "kinds": ["reasoning"],
+                "period": "billing_period",
+                "scope": "subject",
+                "price": first,
+                "minimum": seats,
+            },
             {
                 "id": "each",
                 "kinds": ["output"],
@@ -144,7 +168,7 @@ class Worker:
             self._publish(entry)
         elif isinstance(entry, Command):
             command = AccountCommand(entry.command_id, entry.account_id, "", entry.order)
-            self._write(self.state.ledger.command(command, self._origin("accounts")))
+            self._write_settled(self.state.ledger.command(command, self._origin("accounts")))
             self._count(commands=1)
         else:
             self._use(entry)
@@ -154,7 +178,7 @@ class Worker:
         known = self.book.add(entry.version, self._offset)
         assert known is not None
         for event in self.state.ledger.publish(known.version, origin):
-            self._write(event)
+            self._write_settled(event)
         self._tariffs_offset = self._offset + 1
 
     def _use(self, entry: Use) -> None:
@@ -171,7 +195,7 @@ class Worker:
             event if isinstance(event, Refusal) else self.state.ledger.charge(event, origin)
         )
         if isinstance(outcome, Charge):
-            self._write(outcome)
+            self._write_settled(outcome)
             self._count(consumed=1, charges=1)
         elif isinstance(outcome, Refusal):
             self._write(_rejection(outcome, entry, origin))
@@ -182,6 +206,11 @@ class Worker:
 
     def _origin(self, topic: str) -> Origin:
         return Origin(Position(topic, 0, self._offset), BEGIN + self._offset)
+
+    def _write_settled(self, record: Charge | AccountEvent) -> None:
+        self._write(record)
+        for charge in self.state.ledger.settlements(record, LATEST_REVISION):
+            self._write(charge)
 
     def _write(self, record: Charge | AccountEvent | Rejection) -> None:
         self._records.append(record)

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from engine.adapters.avro.journal import decode_commit, decode_record, encode_record
 from engine.rating.account import Account
-from engine.rating.charge import AccountEvent, Charge, Rejection
+from engine.rating.charge import USAGE, AccountEvent, Charge, Rejection
 from engine.rating.journal import PartitionState
+from engine.rating.settlement import closed_month, unsettled_counters
 from tests.properties.streams import Input, Worker, run, streams
 from tests.rating.scenario import state_of
 
@@ -63,8 +64,21 @@ def test_money_and_records_are_conserved(stream: list[Input]) -> None:
         assert sequences == list(range(1, len(sequences) + 1))
     counts = worker.state.counts
     assert counts.conserved
-    assert counts.charges == sum(isinstance(record, Charge) for record in records)
+    charged = [record for record in records if isinstance(record, Charge)]
+    assert counts.charges == sum(charge.kind == USAGE for charge in charged)
+    assert counts.charges == len({charge.charge_id for charge in charged if charge.event_id})
     assert counts.rejections == sum(isinstance(record, Rejection) for record in records)
+
+
+@given(streams())
+def test_closed_months_are_always_settled_to_what_they_owe(stream: list[Input]) -> None:
+    worker = Worker()
+    for entry in stream:
+        worker.take(entry)
+        for account in worker.state.ledger.accounts.values():
+            for label in account.closed:
+                month = closed_month(account, label)
+                assert unsettled_counters(account, month, worker.book) == []
 
 
 @given(streams(), st.data())

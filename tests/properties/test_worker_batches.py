@@ -7,6 +7,7 @@ fall anywhere.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TypeGuard
 
 import pytest
 from hypothesis import event, given
@@ -16,7 +17,7 @@ from engine.adapters.avro.journal import decode_record
 from engine.adapters.avro.usage import encode_usage
 from engine.adapters.memory import MemoryCluster
 from engine.ports import LogUnavailable, TopicPartition
-from engine.rating.charge import Charge, Rejection
+from engine.rating.charge import USAGE, Charge, Rejection
 from engine.rating.journal import Counts
 from tests.properties.memory_deployment import (
     ABORTED,
@@ -80,7 +81,7 @@ def expect_exactly_once(phases: Sequence[Sequence[Input]], found: Sequence[Outco
         assert one.counts.conserved
         total = total.plus(one.counts)
     records = [decode_record(data) for one in found for data in one.records]
-    charged = [(r.account_id, r.event_id) for r in records if isinstance(r, Charge)]
+    charged = [(r.account_id, r.event_id) for r in records if is_of_usage(r)]
     rejected = [r for r in records if isinstance(r, Rejection)]
     priced = {(use.account_id, use.event_id) for use in uses if any(q for _, q in use.quantities)}
     assert sorted(charged) == sorted(priced)
@@ -88,6 +89,10 @@ def expect_exactly_once(phases: Sequence[Sequence[Input]], found: Sequence[Outco
     assert total.charges == len(charged)
     assert total.rejections == len(rejected)
     assert total.duplicates == len(uses) - len(charged) - len(rejected)
+
+
+def is_of_usage(record: object) -> TypeGuard[Charge]:
+    return isinstance(record, Charge) and record.kind == USAGE
 
 
 @given(PHASES, BATCH_SIZES, POLLS, SMALL_COMMITS)

@@ -64,6 +64,7 @@ def test_whatever_a_worker_journals_verifies(phases, batch_sizes, polls) -> None
     assert found.holds, found.difference
     assert found.stands == found.again
     assert found.counts.charges == found.charges
+    assert found.settlements == sum(balance.charges for balance in live.values()) - found.charges
     assert found.compared == found.accounts == len(live)
 
 
