@@ -129,4 +129,7 @@ def _idle(promotion: Promotion, version: TariffVersion) -> str:
 
 
 def _shown(facts: Facts) -> str:
-    return facts.described().replace(_ANYTHING_ELSE, "...")
+    any_other = {
+        name: "" for name in DIMENSIONS if getattr(facts, name) in (_ANYTHING_ELSE, INITIATORS[0])
+    }
+    return facts._replace(**any_other).described().replace(_ANYTHING_ELSE, "...")
