@@ -22,14 +22,17 @@ MAX_WHOLE = 10**15
 MAX_PERCENT = 10**6
 
 
+def _written(value: Any) -> str:
+    """Return a number as its text; ValueError for what is no decimal, or too long to be one."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("no decimal")  # noqa: TRY004 - the caller says what it expected
+    return str(value)
+
+
 def _price(value: Any) -> Fraction:
     """Parse a price; text of a decimal, 0 or more."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise ValueError("a decimal string such as '2.50'")  # noqa: TRY004 - pydantic reports it
     try:
-        price = parse_decimal(value)
+        price = parse_decimal(_written(value))
     except ValueError as error:
         raise ValueError("a decimal string such as '2.50'") from error
     if not 0 <= price < MAX_PRICE:
@@ -50,14 +53,12 @@ def _weight(value: Any) -> Fraction:
 
 
 def _decimal(value: Any, low: int, high: int, decimals: int) -> Fraction:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
     expected = f"a decimal from {low} to below {high} with {decimals} decimals at most"
     try:
-        number = parse_decimal(value) if isinstance(value, str) else None
+        number = parse_decimal(_written(value))
     except ValueError as error:
         raise ValueError(expected) from error
-    if number is None or not low <= number < high or (number * 10**decimals).denominator != 1:
+    if not low <= number < high or (number * 10**decimals).denominator != 1:
         raise ValueError(expected)
     return number
 
