@@ -9,7 +9,7 @@ price. Checked where a version is published; a reader takes what stands.
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.rating.component import WILDCARD, WILDCARD_KINDS, Component, Promotion
 from engine.rating.errors import InvalidDocument
@@ -129,7 +129,7 @@ def _idle(promotion: Promotion, version: TariffVersion) -> str:
 
 
 def _shown(facts: Facts) -> str:
-    any_other = {
+    any_other: dict[str, Any] = {
         name: "" for name in DIMENSIONS if getattr(facts, name) in (_ANYTHING_ELSE, INITIATORS[0])
     }
     return facts._replace(**any_other).described().replace(_ANYTHING_ELSE, "...")

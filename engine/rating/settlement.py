@@ -133,7 +133,7 @@ def _counters(
     found = {
         key_of(tariff_id, name, account.account_id, label): component
         for name, component in minimums.items()
-        if component.scope == "account"
+        if component.scope == "account" and component.match.account.matches(account.account_id)
     }
     for key in account.counters if touched is None else touched:
         tariff, _, rest = key.partition("/")

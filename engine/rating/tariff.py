@@ -248,6 +248,6 @@ def _refuse_ties(place: str, entries: Sequence[Component] | Sequence[Promotion])
         raise InvalidDocument(
             place,
             f"{tie.first} and {tie.second}",
-            "components of different specificity where both can match one event: "
+            "different specificity where both can match one event: "
             f"{tie.event.described()}",
         )

@@ -86,6 +86,18 @@ def test_the_account_owes_its_minimum_without_any_usage() -> None:
     assert settled(scenario) == [("plan/tokens/acme/2026-11", "50")]
 
 
+def test_a_minimum_of_an_account_override_is_owed_by_that_account_alone() -> None:
+    override = FIFTY.replace("kinds: [input]", "kinds: [input]\n    match: {account: %s}")
+    assert settled_without_usage(override % "acme") == [("plan/tokens/acme/2026-11", "50")]
+    assert settled_without_usage(override % "globex") == []
+
+
+def settled_without_usage(text: str) -> list[tuple[str, str]]:
+    scenario = acme_on(text)
+    scenario.close("2026-11")
+    return settled(scenario)
+
+
 def test_a_month_that_reached_its_minimum_owes_nothing_more() -> None:
     scenario = acme_on(FIFTY)
     scenario.charged("a", "2026-11-02T00:00:00Z", {"input": 50})
