@@ -121,10 +121,10 @@ def verify(
 ) -> None:
     """Prove the journal: rate all usage again with what was known then, and compare to the byte.
 
-    Checks that every charge and settlement comes out the same, that usage without a charge is a duplicate, a
-    rejection or forwarded, that commands were decided so, that commits and sequences are gapless,
-    that the hash chain holds, and that balances equal the fold. A selection narrows what is rated
-    again; everything else is checked in any case. Reads Kafka, or --archive alone.
+    Checks that every charge and settlement comes out the same, that usage without a charge is a
+    duplicate, a rejection or forwarded, that commands were decided so, that commits and sequences
+    are gapless, that the hash chain holds, and that balances equal the fold. A selection narrows
+    what is rated again; everything else is checked in any case. Reads Kafka, or --archive alone.
 
     Example: tollbook replay verify --account acme --from 2026-11-01T00:00:00Z
 
