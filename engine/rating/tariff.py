@@ -248,6 +248,5 @@ def _refuse_ties(place: str, entries: Sequence[Component] | Sequence[Promotion])
         raise InvalidDocument(
             place,
             f"{tie.first} and {tie.second}",
-            "different specificity where both can match one event: "
-            f"{tie.event.described()}",
+            f"different specificity where both can match one event: {tie.event.described()}",
         )
