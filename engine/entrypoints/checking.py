@@ -1,6 +1,7 @@
-"""Checking tariff versions before they are published: each alone, then how they follow each other.
+"""Checking tariff versions before they are used: each alone, then how they follow each other.
 
-Every problem of every file is a value, so that one run tells them all.
+A component or promotion that can never act is a problem of a file, not of a record: what was
+published stands. Every problem of every file is a value, so that one run tells them all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from engine.adapters.documents.reading import InvalidFile, read_document
 from engine.adapters.documents.tariff import parse_tariff
 from engine.rating.errors import InvalidDocument
+from engine.rating.reachability import unreachable
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 
@@ -30,12 +32,22 @@ class Checked(NamedTuple):
     version: TariffVersion
 
 
+def read_version(file: Path) -> TariffVersion:
+    """Return the version of a file; InvalidFile with every problem, out of reach included."""
+    version = parse_tariff(read_document(file), str(file))
+    place = f"tariff {version.tariff_id} version {version.version}"
+    problems = [found.problem(place) for found in unreachable(version)]
+    if problems:
+        raise InvalidFile(str(file), problems)
+    return version
+
+
 def read_versions(files: Iterable[Path]) -> tuple[list[Checked], list[Problem]]:
     """Return the versions of files and the problems of those that have none."""
     versions, problems = [], []
     for file in files:
         try:
-            versions.append(Checked(str(file), parse_tariff(read_document(file), str(file))))
+            versions.append(Checked(str(file), read_version(file)))
         except InvalidFile as error:
             problems += [_problem(str(file), found) for found in error.problems]
     return versions, problems

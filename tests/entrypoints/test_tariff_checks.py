@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from engine.rating.component import WILDCARD_KINDS
 from tests.entrypoints.command import Command, command
 from tests.entrypoints.test_rate_command import TARIFF, usage
 
@@ -158,3 +159,22 @@ def undescribed(schema: dict[str, Any]) -> list[str]:
         for name, field in declared.get("properties", {}).items()
         if "description" not in field and "const" not in field
     ]
+
+
+def test_a_component_that_no_usage_can_meet_is_refused_with_an_event_that_shows_it(
+    folder: Folder, command: Command
+) -> None:
+    never = '  - {id: never, kinds: ["*"], match: {model: "*"}, price: {model: unit, unit_price: "1"}}\n'
+    every = "".join(
+        f"  - {{id: {kind}, kinds: [{kind}], price: {{model: unit, unit_price: 1}}}}\n"
+        for kind in WILDCARD_KINDS
+    )
+    head, _, _ = TARIFF.partition("  - {id: in")
+    file = write(folder, "never.yaml", f"{head}{never}{every}")
+    done = command("tariff", "validate", file)
+    assert done.code == 1
+    assert "component never" in done.out
+    assert "always beaten by" in done.out
+    rated = command("rate", "--tariff", file, "--usage", folder / "usage.jsonl")
+    assert (rated.code, rated.out) == (1, "")
+    assert "component never" in rated.err

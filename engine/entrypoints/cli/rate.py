@@ -14,8 +14,8 @@ from engine.adapters.avro.charge import charge_fields
 from engine.adapters.documents.accounts import parse_accounts
 from engine.adapters.documents.exchange_rates import parse_exchange_rates
 from engine.adapters.documents.reading import read_document
-from engine.adapters.documents.tariff import parse_tariff
 from engine.adapters.documents.usage import read_json
+from engine.entrypoints.checking import read_version
 from engine.entrypoints.cli.common import EXIT_REJECTED, parse_time, progress_bar, read_lines, say
 from engine.entrypoints.offline import OfflineRating
 from engine.entrypoints.tallying import OUTCOMES, outcome_name
@@ -59,7 +59,7 @@ def rate(
     Exit codes: 0 all accepted; 1 a file can not be read or breaks a rule; 4 some was rejected.
     """
     until = parse_time(close_until, "--close-until")
-    versions = [parse_tariff(read_document(path), str(path)) for path in tariff]
+    versions = [read_version(path) for path in tariff]
     orders = None if accounts is None else parse_accounts(read_document(accounts), str(accounts))
     rates = [] if exchange_rates is None else _rates(exchange_rates)
     rating = OfflineRating(versions, orders, worker_settings().allowed_attributes, rates)

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from engine.adapters.documents.reading import read_document
-from engine.adapters.documents.tariff import TariffDocument, parse_tariff
+from engine.adapters.documents.tariff import TariffDocument
 from engine.adapters.documents.writing import tariff_yaml
 from engine.adapters.kafka.publisher import KafkaPublisher
 from engine.adapters.tariff_log import TariffLog
+from engine.entrypoints.checking import read_version
 from engine.entrypoints.cli.common import (
     AsJson,
     Bootstrap,
@@ -27,7 +27,7 @@ from engine.rating.errors import InvalidDocument
 from engine.rating.language import require_language
 from engine.rating.period import format_instant
 from engine.rating.tariff import TariffVersion
-from engine.rating.tariff_book import TariffBook, check_succession
+from engine.rating.tariff_book import TariffBook
 from engine.settings import KafkaSettings
 
 app = typer.Typer(help="Tariff versions: immutable, effective-dated.", no_args_is_help=True)
@@ -55,7 +55,7 @@ def publish_version(settings: KafkaSettings, version: TariffVersion) -> bool:
     if any(known.digest == version.digest for known in earlier):
         return False
     require_language(version, tariffs.authority.rules)
-    check_succession(earlier, version)
+    tariffs.book.check(version)
     with KafkaPublisher(settings) as publisher:
         publisher.tariff(version)
     return True
@@ -65,11 +65,13 @@ def publish_version(settings: KafkaSettings, version: TariffVersion) -> bool:
 def publish(file: Path, bootstrap: Bootstrap = None, as_json: AsJson = False) -> None:
     """Publish a tariff version from a YAML or JSON file. Publishing it again changes nothing.
 
+    A component or promotion that no usage could ever meet is refused, with an event that shows it.
+
     Example: tollbook tariff publish business.yaml
 
     Exit codes: 0 published, now or before; 1 the file breaks a rule or the version may not follow.
     """
-    version = parse_tariff(read_document(file), str(file))
+    version = read_version(file)
     report_version(version, published=publish_version(kafka(bootstrap), version), as_json=as_json)
 
 
