@@ -204,7 +204,7 @@ def test_a_real_model_is_rated_with_the_price_of_the_day_of_its_use() -> None:
     assert rated == days
 
 
-def test_the_whole_real_history_is_a_chain_whose_last_version_is_the_list_of_that_day() -> None:
+def test_the_whole_real_history_is_a_chain_of_fifteen_versions() -> None:
     versions = list(chain(read_history(real_lines()), TERMS))
     earlier: list[Any] = []
     for imported in versions:

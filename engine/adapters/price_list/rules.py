@@ -54,6 +54,10 @@ _KEEPS_ITS_BATCH_PRICE = ("image_output",)
 _REACHING_IS_ABOVE = ("xai",)
 
 
+Stated = dict[PriceKey, dict[int, Fraction]]
+"""What the list states for a kind, tier and attribute, by context threshold."""
+
+
 class Priced(NamedTuple):
     """A price that a component of the tariff is for."""
 
@@ -110,50 +114,52 @@ def _timed(entry: Entry, listed: Listed, prices: Listed) -> Iterator[Priced]:
     for key, price in prices.items():
         yield Priced(key, price)
         source = key.kind
-        if source == "reasoning" and source not in off_peak and not _stated(listed, key):
+        if source == "reasoning" and source not in off_peak and not _is_stated(listed, key):
             source = "output"
         if source in off_peak and key.tier != BATCH:
             yield Priced(key, off_peak[source], off_peak=True)
 
 
+def _is_stated(listed: Listed, wanted: PriceKey) -> bool:
+    """Say whether the list has a price of a kind in its tier, for any context."""
+    return any(key._replace(above=wanted.above) == wanted for key in listed)
+
+
 def _with_tiers(listed: Listed) -> Listed:
     """Return the prices of each kind (and attribute) for any tier, and for each that differs."""
+    stated = _stated(listed)
     found: Listed = {}
-    for kind, attribute in dict.fromkeys((key.kind, key.attribute) for key in listed):
-        group = PriceKey(kind, attribute=attribute)
-        plain = _stated(listed, group)
+    for group in dict.fromkeys(key._replace(tier=ANY_TIER) for key in stated):
+        plain = stated.get(group, {})
         for tier in (ANY_TIER, *TIERS):
-            prices = plain if tier == ANY_TIER else _in_tier(listed, group, tier)
-            stated = _stated(listed, group._replace(tier=tier))
-            if tier == ANY_TIER or stated or (plain and ANY_CONTEXT in prices):
+            in_tier = group._replace(tier=tier)
+            prices = plain if tier == ANY_TIER else _in_tier(stated, group, tier)
+            if in_tier in stated or (plain and ANY_CONTEXT in prices):
                 for above, price in prices.items():
-                    found[group._replace(tier=tier, above=above)] = price
+                    found[in_tier._replace(above=above)] = price
     return found
 
 
-def _stated(listed: Listed, group: PriceKey) -> dict[int, Fraction]:
-    """Return what the list states for a kind, tier and attribute, by context threshold."""
-    any_context = group._replace(above=ANY_CONTEXT)
-    return {
-        key.above: price
-        for key, price in listed.items()
-        if key._replace(above=ANY_CONTEXT) == any_context
-    }
+def _stated(listed: Listed) -> Stated:
+    stated: Stated = {}
+    for key, price in listed.items():
+        stated.setdefault(key._replace(above=ANY_CONTEXT), {})[key.above] = price
+    return stated
 
 
-def _in_tier(listed: Listed, group: PriceKey, tier: str) -> dict[int, Fraction]:
+def _in_tier(stated: Stated, group: PriceKey, tier: str) -> dict[int, Fraction]:
     """Return the prices of a kind in a service tier; empty if the plain ones hold."""
-    own = _stated(listed, group._replace(tier=tier))
-    plain = _stated(listed, group)
+    own = stated.get(group._replace(tier=tier), {})
+    plain = stated.get(group, {})
     if own:
         return own if tier == BATCH else _with_long_contexts(own, plain)
     if group.attribute != NO_ATTRIBUTE:
         # a tier comes before an attribute, so a price of the kind there would hide this one
         kind = group._replace(attribute=NO_ATTRIBUTE)
-        return plain if tier != BATCH and _in_tier(listed, kind, tier) else {}
+        return plain if tier != BATCH and _in_tier(stated, kind, tier) else {}
     if group.kind == "reasoning" or (tier == BATCH and group.kind not in _KEEPS_ITS_BATCH_PRICE):
         source = FALLBACK.get(group.kind)
-        return _in_tier(listed, PriceKey(source), tier) if source else {}
+        return _in_tier(stated, PriceKey(source), tier) if source else {}
     return {}
 
 

@@ -182,9 +182,9 @@ class _Told:
         if self._last.without_price:
             count = len(self._last.without_price)
             say(f"{count} of {self._last.models} models have no price in the list")
-        others = f"{len(self._problems)} are not:" if self._problems else "all of them"
-        say(f"{self._last.expressed} fields are expressed, {others}")
+        others = f"{len(self._problems)} not:" if self._problems else "none left out"
+        say(f"fields of the list: {self._last.expressed} expressed, {others}")
         for reason, count in Counter(self._problems.values()).most_common():
             say(f"{count:>6}  {reason}")
         for reason, count in Counter(self._doubts.values()).most_common():
-            say(f"{count} expressed, but doubtful: {reason}")
+            say(f"{count:>6}  expressed, but doubtful: {reason}")
