@@ -1,10 +1,10 @@
 """The tariffs topic as a book that grows, in the order of offsets.
 
-It holds tariff versions, source registrations and rules revisions. A record that is not sound
-(unreadable, digest wrong, not to follow those before it, or in words that the adopted rules
-revision does not know) is skipped with an error in the log, by every reader alike, because the rule
-that refuses it looks only at the topic itself. A rules revision that this code does not have stops
-every reader: what follows it would be rated by rules nobody here knows.
+It holds tariff versions, exchange rates, source registrations and rules revisions. A record that is
+not sound (unreadable, digest wrong, not to follow those before it, or in words that the adopted
+rules revision does not know) is skipped with an error in the log, by every reader alike, because the
+rule that refuses it looks only at the topic itself. A rules revision that this code does not have
+stops every reader: what follows it would be rated by rules nobody here knows.
 """
 
 from typing import NamedTuple
@@ -12,12 +12,13 @@ from typing import NamedTuple
 import structlog
 
 from engine.adapters.avro.authority import registration_of
+from engine.adapters.avro.exchange import exchange_rate_of
 from engine.adapters.avro.tariff import decode_tariff
-from engine.adapters.avro.wire import decode
+from engine.adapters.avro.wire import Decoded, decode
 from engine.ports import LogRecord, RecordLog, TopicPartition
 from engine.rating.authority import Authority
 from engine.rating.errors import Refusal, TollbookError
-from engine.rating.language import require_language
+from engine.rating.language import require_exchange_rates, require_language
 from engine.rating.rules import check_revision
 from engine.rating.tariff_book import KnownVersion, TariffBook
 
@@ -65,12 +66,20 @@ class TariffLog:
             self.authority.rules = max(self.authority.rules, decoded.fields["revision"])
         else:
             try:
-                version = decode_tariff(record.value, place)
-                require_language(version, self.authority.rules)
-                known = self.book.add(version, record.offset)
+                self._take_price(decoded, record, place)
             except TollbookError as error:
                 _log.error("tariffs_record_skipped", offset=record.offset, reason=str(error))
-                return
-            if known is not None:
-                rules = self.authority.rules
-                self.versions.append(PublishedVersion(known, record.appended_at, rules))
+
+    def _take_price(self, decoded: Decoded, record: LogRecord, place: str) -> None:
+        """Take in a tariff version or an exchange rate. TollbookError if it is not sound."""
+        rules = self.authority.rules
+        if decoded.name == "exchange_rate":
+            require_exchange_rates(rules)
+            rate = exchange_rate_of(decoded.fields, place)
+            self.book.supply.rates.add(rate, record.offset)
+            return
+        version = decode_tariff(record.value, place)
+        require_language(version, rules)
+        known = self.book.add(version, record.offset)
+        if known is not None:
+            self.versions.append(PublishedVersion(known, record.appended_at, rules))

@@ -36,6 +36,16 @@ def require_language(version: TariffVersion, adopted: int) -> None:
         )
 
 
+def require_exchange_rates(adopted: int) -> None:
+    """Refuse exchange rates where the adopted rules revision does not know them. InvalidDocument."""
+    if adopted < TARIFF_LANGUAGE:
+        raise InvalidDocument(
+            "exchange rate, rules revision",
+            adopted,
+            f"{TARIFF_LANGUAGE}: `tollbook rules adopt {TARIFF_LANGUAGE}` once every worker is upgraded",
+        )
+
+
 def _was_always_known(component: Component) -> bool:
     match = component.match
     patterns = (match.account, match.subject, match.region, match.initiator)

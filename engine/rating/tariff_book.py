@@ -33,11 +33,12 @@ class TariffBook:
 
     def add(self, version: TariffVersion, offset: int) -> KnownVersion | None:
         """Add a version; None if this very version was known. InvalidDocument if it may not be."""
-        known = self._tariffs.setdefault(version.tariff_id, {})
+        known = self._tariffs.get(version.tariff_id, {})
         if version.version in known and known[version.version].version.digest == version.digest:
             return None
         self.check(version)
         entry = known[version.version] = KnownVersion(version, offset)
+        self._tariffs[version.tariff_id] = known
         self.supply.add(version, offset)
         return entry
 

@@ -7,16 +7,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from engine.adapters.avro.usage import Fields, encode_usage
 from engine.adapters.documents.usage import usage_json
 from engine.adapters.kafka.partitioning import partition_of
 from engine.adapters.price_list import import_price_list
+from engine.entrypoints.cli.main import app
 from engine.entrypoints.offline import OfflineRating
 from engine.rating.charge import Charge, VersionAdopted, VersionStaged
+from engine.rating.exchange import exchange_rate
 from engine.rating.money import format_pico, parse_decimal
 from engine.rating.tariff import TariffVersion
 from tests.data.traces import AZURE_CODE, FOLDER, azure_code_rows, mooncake_rows
+from tests.rating.scenario import at, tariff
 from tests.stream.deployment import PARTITIONS, Deployment, flat, usage
 
 RUNS = json.loads((FOLDER / "traces" / "expected_totals.json").read_text())
@@ -99,14 +103,48 @@ def test_live_balances_are_those_of_the_replay(deployment: Deployment) -> None:
     assert sorted(deployment.records("charges"), key=repr) == sorted(deployment.charges(), key=repr)
 
 
+def supplier_of(provider: str) -> TariffVersion:
+    """Return what a provider takes, in euros."""
+    return tariff(
+        f"""
+        tariff_id: supplier
+        version: 1
+        effective_from: 2023-01-01T00:00:00Z
+        currency: EUR
+        supplier_for: [{provider}]
+        components:
+          - {{id: tokens, kinds: ["*"], price: {{model: unit, unit_price: "1.1", per: 1000003}}}}
+        """
+    )
+
+
+def exchange_rates(deployment: Deployment, *command: str) -> list[dict[str, Any]]:
+    """Run `tollbook exchange-rate`; return its rows."""
+    settings = deployment.settings
+    environment = {"TOLLBOOK_BOOTSTRAP": settings.bootstrap, "TOLLBOOK_PREFIX": settings.prefix}
+    ran = CliRunner(env=environment).invoke(app, ["exchange-rate", *command, "--json"])
+    assert ran.exit_code == 0, ran.output
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+EURO = ("EUR", "USD", "1.0834", "--from", "2023-01-01T00:00:00Z")
+
+
 def test_offline_rating_gives_the_charges_that_kafka_gives(deployment: Deployment) -> None:
-    trace = priced(RUNS[0])
+    """Cost and margin too, by a rate that was published on the command line."""
+    trace, supplier = priced(RUNS[0]), supplier_of(RUNS[0]["provider"])
     events = trace.events[:500]
-    deployment.publish_tariff(trace.version)
+    deployment.publish_tariff(trace.version, supplier)
+    for state in ("published", "was published before"):
+        (row,) = exchange_rates(deployment, "publish", *EURO, "--source", "ECB")
+        assert (row["rate"], row["state"]) == ("1.0834", state)
+    (listed,) = exchange_rates(deployment, "list")
+    assert (listed["base"], listed["quote"], listed["source"]) == ("EUR", "USD", "ECB")
     deployment.open_accounts("list", ACCOUNTS)
     deployment.send_usage(events)
     deployment.rate_all(500)
-    rating = OfflineRating([trace.version], None, frozenset())
+    rate = exchange_rate("EUR", "USD", "1.0834", at("2023-01-01T00:00:00Z"))
+    rating = OfflineRating([trace.version, supplier], None, frozenset(), [rate])
     offline = [rating.rate(usage_json(fields), line) for line, fields in enumerate(events)]
     through_kafka = {charge.charge_id: charge for charge in deployment.charges()}
     assert len(through_kafka) == 500
@@ -115,10 +153,18 @@ def test_offline_rating_gives_the_charges_that_kafka_gives(deployment: Deploymen
         other = through_kafka[charge.charge_id]
         # Event and tariff stand elsewhere, and it was received at another time; all else is the same.
         assert charge == other._replace(
-            position=charge.position, received_at=charge.received_at, tariff=charge.tariff
+            position=charge.position,
+            received_at=charge.received_at,
+            tariff=charge.tariff,
+            supplier=charge.supplier,
         )
         assert charge.tariff is not None
         assert other.tariff == charge.tariff._replace(offset=2)
+        assert charge.supplier is not None
+        assert charge.margin is not None
+        assert other.supplier == charge.supplier._replace(
+            tariff=charge.supplier.tariff._replace(offset=3), rate_offset=listed["offset"]
+        )
 
 
 def test_a_batch_and_single_events_cost_the_same(deployment: Deployment) -> None:

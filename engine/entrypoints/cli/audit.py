@@ -102,6 +102,7 @@ def explanation_lines(found: Explanation) -> list[str]:
         "",
         f"  amount {format_pico(charge.amount)} {charge.currency}",
         f"  due after it {format_pico(charge.due)} {charge.currency}",
+        *_supply_lines(charge),
         "",
     ]
     lines += [f"  {'ok ' if f.holds else 'NOT'} {f.statement}" for f in found.findings]
@@ -116,6 +117,27 @@ def _usage_lines(charge: Charge) -> list[str]:
         f"  {charge.provider}/{charge.model} {charge.operation} {charge.service_tier}",
         f"  used {format_instant(charge.occurred_at)}, service period {charge.service_period}",
     ]
+
+
+def _supply_lines(charge: Charge) -> list[str]:
+    """Return how the supplier's cost came about, and what is left of the amount."""
+    if charge.supplier is None:
+        return []
+    tariff, currency, cost, rate, rate_offset = charge.supplier
+    name = f"tariff {tariff.tariff_id} version {tariff.version}"
+    if cost is None:
+        return [f"  supplier cost not known: {name} does not price every kind"]
+    lines = [f"  supplier cost {format_pico(cost)} {currency} by {name}"]
+    if charge.supplier_cost is None:
+        return [*lines, f"    no exchange rate from {currency} to {charge.currency} was in force"]
+    if rate:
+        lines.append(
+            f"    x {rate} (tariffs offset {rate_offset}) = {format_pico(charge.supplier_cost)} "
+            f"{charge.currency}"
+        )
+    if charge.margin is not None:
+        lines.append(f"  margin {format_pico(charge.margin)} {charge.currency}")
+    return lines
 
 
 def _line_lines(line: Line, charge: Charge) -> list[str]:

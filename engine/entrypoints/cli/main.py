@@ -26,6 +26,7 @@ from engine.entrypoints.cli import (
     broker,
     demo,
     doctor,
+    exchange_rate,
     price_lists,
     rate,
     rejections,
@@ -61,6 +62,7 @@ tariff.app.command("diff")(tariff_diff.diff)
 tariff.app.command("compare")(tariff_compare.compare)
 tariff.app.command("import-prices")(price_lists.import_prices)
 tariff.app.command("import-history")(price_lists.import_history)
+app.add_typer(exchange_rate.app, name="exchange-rate")
 app.add_typer(account.app, name="account")
 app.add_typer(source.app, name="source")
 app.add_typer(rules.app, name="rules")
