@@ -83,7 +83,7 @@ def test_each_slice_shows_the_price_and_the_fee_that_make_its_amount(
         for part in amounts.slices(before, after):
             exact = part.quantity * Fraction(part.unit_price) / part.per
             fee = Fraction(part.flat_fee or "0") * PICO
-            exact += -fee if part.quantity < 0 else fee
+            exact += -fee if part.amount < 0 else fee  # taken back where a volume price changes
             assert abs(part.amount - exact) < 1
 
 
@@ -108,3 +108,14 @@ def test_amounts_of_all_models_but_volume_never_fall(
     assert amounts is not None
     costs = [amounts.amount(x) for x in units]
     assert costs == sorted(costs)
+
+
+@given(COMPONENTS, OFFERS, UNITS)
+@example({"price": {"model": "graduated", "tiers": [{"flat_fee": "1"}]}}, None, [0, PICO])
+def test_no_units_are_no_slice(
+    component: Document, offer: Document | None, units: list[int]
+) -> None:
+    """What the supplier takes for a kind may be nothing: no fee stands on its line then."""
+    amounts = amounts_of(component, offer)
+    if amounts is not None:
+        assert all(amounts.slices(x, x) == () for x in units)
