@@ -32,6 +32,14 @@ class VersionQuantity(NamedTuple):
     metered: int
     promotion: str = ""
 
+    def stands_with(self, other: "VersionQuantity") -> bool:
+        """Whether both stand under the same version and promotion."""
+        return self.version == other.version and self.promotion == other.promotion
+
+    def plus(self, metered: int) -> "VersionQuantity":
+        """Return it with so many pico units more."""
+        return VersionQuantity(self.version, self.metered + metered, self.promotion)
+
 
 class PeriodSpend(NamedTuple):
     """What one billing month has come to so far: pico, and number of charges."""
@@ -166,12 +174,12 @@ class Account:
         if counter.endswith("/event"):
             return
         entries = self.counters.get(counter, ())
-        if len(entries) == 1 and entries[0][::2] == added[::2]:
-            self.counters[counter] = (added._replace(metered=entries[0].metered + added.metered),)
+        if len(entries) == 1 and entries[0].stands_with(added):
+            self.counters[counter] = (added.plus(entries[0].metered),)
             return
-        standing = sum(entry.metered for entry in entries if entry[::2] == added[::2])
-        others = tuple(entry for entry in entries if entry[::2] != added[::2])
-        self.counters[counter] = (*others, added._replace(metered=standing + added.metered))
+        standing = sum(entry.metered for entry in entries if entry.stands_with(added))
+        others = tuple(entry for entry in entries if not entry.stands_with(added))
+        self.counters[counter] = (*others, added.plus(standing))
 
     def _settle(self, line: Line) -> None:
         amount = self.settled.pop(line.counter, 0) + (line.amount or 0)

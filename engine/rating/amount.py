@@ -64,6 +64,7 @@ class AmountFunction:
         "_denominator",
         "_free",
         "_increment",
+        "_is_plain",
         "_is_volume",
         "_maximum",
         "_minimum",
@@ -89,6 +90,9 @@ class AmountFunction:
         fees = [tier.flat_fee * factor * PICO for tier in price.tiers]
         self._denominator = lcm(*(value.denominator for value in (*slopes, *fees)))
         self._steps = tuple(self._build(price, factor, slopes, fees))
+        counted = self._increment or self._steps[0].increment
+        bounded = minimum or maximum is not None
+        self._is_plain = len(self._steps) == 1 and not (self._free or counted or bounded)
 
     def _build(
         self, price: Price, factor: Fraction, slopes: list[Fraction], fees: list[Fraction]
@@ -128,6 +132,12 @@ class AmountFunction:
 
     def slices(self, before: int, after: int) -> tuple[Slice, ...]:
         """Return how the units (before, after] run through the tiers, in order."""
+        if after == before:
+            return ()
+        if self._is_plain:
+            step, amount = self._steps[0], self.amount(after) - self.amount(before)
+            fee = "" if before else step.flat_fee
+            return (Slice(0, after - before, step.unit_price, self._per, fee, amount),)
         start, end = self._billed(before), self._billed(after)
         crossed = self._reversed if self._is_volume else self._climbed
         found = crossed(start, end) if end != start else []

@@ -29,12 +29,16 @@ class PromotedPrice(NamedTuple):
 
 
 class KindPrice(NamedTuple):
-    """What prices one kind of an event: a component, at pico metered units per unit."""
+    """What prices one kind of an event: a component, at pico metered units per unit.
+
+    `is_of_cost`: what is metered is not the quantity but what the supplier takes for it.
+    """
 
     component: Component
     weight_pico: int
     amounts: AmountFunction
     promoted: PromotedPrice | None = None
+    is_of_cost: bool = False
 
 
 Plan = dict[str, KindPrice]
@@ -175,6 +179,7 @@ class Plans:
             None
             if promotion is None
             else PromotedPrice(promotion, self.amounts(component, promotion)),
+            component.is_of_supplier_cost,
         )
 
 

@@ -12,7 +12,7 @@ has two lines. A component may price what the supplier takes for a kind instead 
 These functions read the account and decide; `Account.apply` folds the result in.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.rating.account import Account, VersionQuantity
 from engine.rating.charge import (
@@ -50,7 +50,7 @@ def rate_usage(
         lines = [_suspended(kind, quantity, known) for kind, quantity in event.quantities]
         tariff = None
     else:
-        lines = [*_rate_lines(account, event, known, book, cost.by_kind)]
+        lines = _rate_lines(account, event, known, book, cost.by_kind)
         version = known.version
         tariff = TariffReference(version.tariff_id, version.version, version.digest, known.offset)
     amount = sum([line.amount for line in lines if line.amount is not None])
@@ -128,19 +128,21 @@ def _rate_lines(
     known: KnownVersion,
     book: TariffBook,
     costs: Mapping[str, int | None],
-) -> Iterator[Line]:
+) -> list[Line]:
     prices = known.version.prices(event)
     rating = _EventRating(account, event, known, book)
+    lines = []
     for kind, quantity in event.quantities:
         price = prices.get(kind)
         if price is None:
-            yield _suspended(kind, quantity, "no_price")
-        elif not price.component.is_of_supplier_cost:
-            yield from rating.lines(kind, quantity, price)
+            lines.append(_suspended(kind, quantity, "no_price"))
+        elif not price.is_of_cost:
+            lines += rating.lines(kind, quantity, price)
         elif (cost := costs.get(kind)) is None:
-            yield _suspended(kind, quantity, "no_supplier_cost")
+            lines.append(_suspended(kind, quantity, "no_supplier_cost"))
         else:
-            yield rating.share_of_cost(kind, quantity, price, cost)
+            lines.append(rating.line(kind, quantity, cost, price, price.promoted))
+    return lines
 
 
 def _suspended(kind: str, quantity: int, reason: str) -> Line:
@@ -155,43 +157,35 @@ class _EventRating:
     ) -> None:
         self._account = account
         self._event = event
-        self._known = known
+        self._tariff_id = known.version.tariff_id
+        self._version = known.version.version
         self._book = book
         self._touched: dict[str, Standing] = {}
 
-    def lines(self, kind: str, quantity: int, price: KindPrice) -> Iterator[Line]:
-        """Yield the lines of one kind: one, or two where a promotion's first units end in it."""
+    def lines(self, kind: str, quantity: int, price: KindPrice) -> list[Line]:
+        """Return the lines of one kind: one, or two where a promotion's first units end in it."""
         promoted = price.promoted
         if promoted is None:
-            yield self._line(kind, quantity, quantity * price.weight_pico, price)
-            return
+            return [self.line(kind, quantity, quantity * price.weight_pico, price)]
         promotion = promoted.promotion
         under, tally = quantity, ""
         if promotion.first_units is not None:
             tally = tally_key(self._account, self._event, self._tariff_id, promotion)
             left = promotion.first_units * PICO - units(self._standing(tally))
             under = max(0, min(quantity, left // price.weight_pico))
+        lines, rest = [], quantity - under
         if under:
-            metered = under * price.weight_pico
-            yield self._line(kind, under, metered, price, promoted, tally)
-        if under < quantity:
-            rest = quantity - under
-            yield self._line(kind, rest, rest * price.weight_pico, price)
-
-    def share_of_cost(self, kind: str, quantity: int, price: KindPrice, cost: int) -> Line:
-        """Return the line of a kind that is priced by what the supplier takes for it."""
-        return self._line(kind, quantity, cost, price, price.promoted)
-
-    @property
-    def _tariff_id(self) -> str:
-        return self._known.version.tariff_id
+            lines.append(self.line(kind, under, under * price.weight_pico, price, promoted, tally))
+        if rest:
+            lines.append(self.line(kind, rest, rest * price.weight_pico, price))
+        return lines
 
     def _standing(self, key: str) -> Standing:
         if key in self._touched:
             return self._touched[key]
         return self._account.counters.get(key, ())
 
-    def _line(
+    def line(
         self,
         kind: str,
         quantity: int,
@@ -200,10 +194,11 @@ class _EventRating:
         promoted: PromotedPrice | None = None,
         tally: str = "",
     ) -> Line:
+        """Return a line of metered units in pico, and put them into their counter."""
         component = price.component
         key = counter_key(self._account, self._event, self._tariff_id, component)
         name = "" if promoted is None else promoted.promotion.promotion_id
-        added = VersionQuantity(self._known.version.version, metered, name)
+        added = VersionQuantity(self._version, metered, name)
         before, repricings = self._count(key, added, component.component_id)
         if tally:
             self._touched[tally] = (*self._standing(tally), added)
@@ -237,8 +232,8 @@ class _EventRating:
             self._touched[key] = (added,)
             return 0, ()
         first = standing[0]
-        if len(standing) == 1 and first[::2] == added[::2]:
-            self._touched[key] = (added._replace(metered=first.metered + added.metered),)
+        if len(standing) == 1 and first.stands_with(added):
+            self._touched[key] = (added.plus(first.metered),)
             return first.metered, ()
         adopted = self._account.adopted[self._tariff_id]
         timeline = self._book.timeline(self._tariff_id, adopted)
