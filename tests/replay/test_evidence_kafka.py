@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.adapters.avro.usage import encode_usage
+from engine.rating.charge import SETTLEMENT, Charge
 from engine.rating.money import format_pico
 from tests.stream.deployment import PARTITIONS, Deployment, flat, usage
 
@@ -22,7 +23,7 @@ OCTOBER, NOVEMBER = "2026-10-03T00:00:00Z", "2026-11-03T00:00:00Z"
 @pytest.fixture
 def deployment(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Deployment]:
     found = Deployment(kafka_bootstrap, topic_prefix)
-    found.publish_tariff(flat("1", per=3))
+    found.publish_tariff(flat("1", per=3, minimum="5"))
     found.open_accounts("plan", ACCOUNTS)
     yield found
     found.close()
@@ -57,12 +58,26 @@ def test_kafka_and_archive_verify_to_the_same_digests(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     consume(deployment, 600, NOVEMBER)
+    consume(deployment, 60, OCTOBER, first=1000)
+    close = ("account", "close-period", "tenant-0", "2026-10", "--json")
+    assert tollbook(deployment, *close).returncode == 0
+    consume(deployment, 60, OCTOBER, first=2000)
     deployment.project_all()
     (from_kafka,) = printed(tollbook(deployment, "replay", "verify", "--json"))
     assert from_kafka["holds"]
     assert from_kafka["stands"] == from_kafka["again"]
-    assert (from_kafka["charges"], from_kafka["compared"]) == (601, 6)
-    assert from_kafka["counts"]["forwarded"] == 1
+    assert (from_kafka["charges"], from_kafka["compared"]) == (723, 6)
+    assert from_kafka["counts"]["forwarded"] == 3
+    assert from_kafka["settlements"] == 5
+    settled = [charge for charge in deployment.charges() if charge.kind == SETTLEMENT]
+    # 11 units had cost 3.67 of at least 5; the next four of 11 late ones settle it to nothing.
+    assert [charge.account_id for charge in settled] == ["tenant-0"] * 5
+    assert sum(charge.amount for charge in settled) == 0
+    assert format_pico(settled[0].amount) == "1.333333333334"
+    projected = {r.charge_id for r in deployment.records("charges") if isinstance(r, Charge)}
+    assert {charge.charge_id for charge in settled} <= projected
+    explained = tollbook(deployment, "audit", "explain", settled[1].charge_id)
+    assert "settled again, the charge is the same to the byte" in explained.stdout
     archive = tmp_path / "archive"
     printed(tollbook(deployment, "archive", "write", archive, "--json"))
     (from_archive,) = printed(

@@ -41,9 +41,14 @@ PATIENCE_SECONDS = 60.0
 
 
 def flat(
-    price: str, version: int = 1, since: str = "2026-01-01T00:00:00Z", per: int = 1
+    price: str,
+    version: int = 1,
+    since: str = "2026-01-01T00:00:00Z",
+    per: int = 1,
+    minimum: str | None = None,
 ) -> TariffVersion:
     """Return a version of the tariff `plan` with one price for every kind, counted by month."""
+    least = "" if minimum is None else f'minimum: "{minimum}"'
     return tariff(
         f"""
         tariff_id: plan
@@ -55,6 +60,7 @@ def flat(
             kinds: ["*"]
             period: calendar_month
             price: {{model: unit, unit_price: "{price}", per: {per}}}
+            {least}
         """
     )
 
