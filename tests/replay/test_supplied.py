@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.adapters.avro.account import encode_command
 from engine.adapters.avro.authority import encode_registration, encode_revision
@@ -242,6 +244,37 @@ def test_an_explanation_says_how_the_cost_came_about(history: Supplied) -> None:
             lines = explanation_lines(found)
             due = [line.startswith("  due after it") for line in lines].index(True)
             assert lines[due + 1 : lines.index("", due)] == EXPLAINED[charge.event_id]
+
+
+STEPS = st.lists(
+    st.sampled_from(
+        ["version", "backdated version", "rate", "one event", "two events", "turn", "restart"]
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=40)
+@given(STEPS)
+def test_whenever_the_supply_side_becomes_known_every_charge_verifies(steps: list[str]) -> None:
+    supplied = Supplied()
+    for number, step in enumerate(steps, 1):
+        if step == "version":
+            supplied.version(number, f"0.{number}", since="2026-11-01T00:00:00Z")
+        elif step == "backdated version":
+            supplied.version(number, f"0.{number}", since=f"2026-01-{31 - number}T00:00:00Z")
+        elif step == "rate":
+            supplied.rate(f"1.{number}", since=f"2026-10-{number:02d}T00:00:00Z")
+        elif step == "turn":
+            supplied.worker.turn()
+        elif step == "restart":
+            supplied.restart()
+        else:
+            supplied.use(*[f"e{number}", f"f{number}"][: 1 if step == "one event" else 2])
+    supplied.work()
+    found = verified(MemoryLog(supplied.cluster))
+    assert found.difference == ""
+    assert found.charges == steps.count("one event") + 2 * steps.count("two events")
 
 
 def without(name: str) -> Callable[[list[LogRecord]], list[LogRecord]]:
