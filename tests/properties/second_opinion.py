@@ -46,10 +46,9 @@ def amount_so_far(price: Document, units: Fraction) -> Fraction:
 
 
 def _packages(price: Document, units: Fraction) -> int:
-    paid = max(Fraction(0), units - price.get("free_units", 0))
+    paid: Fraction = max(Fraction(0), units - price.get("free_units", 0))
     size: int = price["package_size"]
-    down: bool = price.get("rounding") == "down"
-    return floor(paid / size) if down else ceil(paid / size)
+    return floor(paid / size) if price.get("rounding") == "down" else ceil(paid / size)
 
 
 def _unit_price(price: Document, tier: Document) -> Fraction:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.adapters.documents.matching import MatchDocument
 from engine.rating.matching import Match, ambiguities
+from engine.rating.money import PICO
 from engine.rating.period import format_instant
 from engine.rating.usage import KINDS, UsageEvent, check_usage
 from tests.properties.second_opinion import Document
@@ -147,15 +149,15 @@ def most_specific(
 
 
 def expected(document: Document, words: dict[str, Any], wall: datetime) -> dict[str, Any]:
-    """Return component and promotion of each kind that is priced."""
-    own: dict[str, Document] = {}
+    """Return component, promotion and weight of each kind that is priced."""
+    own: dict[str, tuple[Document, str]] = {}
     for kind in KINDS:
         wild = [] if kind in ("pass_through_cost", "unexplained") else ["*"]
         for name in (kind, *wild):
             named = [c for c in document["components"] if name in c["kinds"]]
             component = most_specific(named, words, wall)
             if component is not None:
-                own[kind] = component
+                own[kind] = (component, name)
                 break
     found = {}
     for kind in KINDS:
@@ -163,9 +165,24 @@ def expected(document: Document, words: dict[str, Any], wall: datetime) -> dict[
         while source not in own and source in document.get("fallback", {}):
             source = document["fallback"][source]
         if source in own:
-            promotion = promoted(document, own[source], kind, words, wall)
-            found[kind] = (own[source]["id"], promotion and promotion["id"])
+            component, name = own[source]
+            promotion = promoted(document, component, kind, words, wall)
+            weight = weight_of(component, name, words["model"]) if name != MONEY else None
+            found[kind] = (component["id"], promotion and promotion["id"], weight)
     return found
+
+
+MONEY = "pass_through_cost"
+
+
+def weight_of(component: Document, name: str, model: str) -> Fraction:
+    """Return the metered units per unit: of the model that is named best, else of the kinds."""
+    kinds = component["kinds"]
+    weight = kinds[name] if isinstance(kinds, dict) else "1"
+    named = [pattern for pattern in component.get("weights", {}) if fits(pattern, model)]
+    if named:
+        weight = component["weights"][max(named, key=rank)].get(name, weight)
+    return Fraction(weight)
 
 
 def promoted(
@@ -206,6 +223,7 @@ def test_each_kind_is_priced_by_what_the_second_matcher_picks(
             kind: (
                 price.component.component_id,
                 price.promoted and price.promoted.promotion.promotion_id,
+                None if kind == MONEY else Fraction(price.weight_pico or 0, PICO),
             )
             for kind, price in version.prices(event_of(words)).items()
         }
