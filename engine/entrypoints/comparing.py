@@ -25,10 +25,14 @@ Lines = Callable[[], Iterable[tuple[int, str]]]
 
 
 class Plan(NamedTuple):
-    """Versions of one tariff, under the name that it was asked for by."""
+    """Versions of one tariff, under the name that it was asked for by.
+
+    `suppliers`: supplier tariffs that prices on top of cost need; they keep their dates.
+    """
 
     name: str
     versions: tuple[TariffVersion, ...]
+    suppliers: tuple[TariffVersion, ...] = ()
 
 
 class Extent(NamedTuple):
@@ -79,7 +83,8 @@ def cost_of(
     versions = plan.versions
     if len(versions) == 1:
         versions = (always_in_force(versions[0]),)
-    rating = OfflineRating(versions, _orders(versions[0], extent), allowed_attributes)
+    orders = _orders(versions[0], extent)
+    rating = OfflineRating((*versions, *plan.suppliers), orders, allowed_attributes)
     tally = Tally()
     for number, text in lines():
         data = read_json(text)

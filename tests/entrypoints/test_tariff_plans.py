@@ -1,11 +1,14 @@
 """`tollbook tariff diff` and `compare`: what changes, and what the same usage comes to."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.rating.period import format_instant
+from tests.data.traces import TRACES, azure_code_rows
 from tests.entrypoints.command import Command, command
 from tests.entrypoints.test_rate_command import usage
 
@@ -293,3 +296,56 @@ def test_what_can_not_be_compared_is_told(
     assert done.code == 1
     assert told in done.err
     assert done.out == ""
+
+
+def test_a_price_on_top_of_cost_is_compared_with_the_suppliers_tariff(
+    folder: Path, command: Command
+) -> None:
+    cost = changed(
+        *(folder, "cost.yaml", FLAT),
+        ("tariff_id: flat", "tariff_id: cost\nsupplier_for: [openai]"),
+        ("0.009", "0.002"),
+    )
+    resale = changed(
+        *(folder, "resale.yaml", FLAT),
+        ('unit, unit_price: "0.009"', "percentage, rate_percent: 110, of: supplier_cost"),
+    )
+    arguments = ("tariff", "compare", "--usage", folder / "usage.jsonl", resale, "--json")
+    (alone,) = json.loads(command(*arguments).out)["plans"]
+    assert {found["reason"] for found in alone["suspense"]} == {"no_supplier_cost"}
+    (plan,) = json.loads(command(*arguments, "--supplier", cost).out)["plans"]
+    assert (plan["total"], plan["comparable"]) == ("6.6", True)
+
+
+def test_a_real_trace_costs_what_others_computed_and_plans_take_their_order(
+    folder: Path, command: Command
+) -> None:
+    lines = [
+        json.dumps(
+            json.loads(
+                usage(str(row.row), f"acme-{row.row % 3}", input=row.input, output=row.output)
+            )
+            | {"occurred_at": format_instant(row.occurred_at)}
+        )
+        for row in azure_code_rows()
+    ]
+    (folder / "trace.jsonl").write_text("\n".join(lines))
+    expected = json.loads((TRACES / "expected_totals.json").read_text())[0]
+    listed = changed(
+        *(folder, "list.yaml", TIERS),
+        ("    period: calendar_month\n", ""),
+        ("per: 1000\n", "per: 1000000\n"),
+        ('{unit_price: "8"}', '{unit_price: "10"}'),
+    )
+    half = changed(folder, "half.yaml", FLAT, ("0.009", "0.000001"), ('["*"]', "[input]"))
+    flat = changed(folder, "flat.yaml", FLAT, ("0.009", "0.000003"))
+    done = command(
+        *("tariff", "compare", "--usage", folder / "trace.jsonl", half, flat, listed, "--json")
+    )
+    plans = json.loads(done.out)["plans"]
+    assert [(plan["tariff_id"], plan["comparable"]) for plan in plans] == [
+        ("business", True),
+        *(("flat", comparable) for comparable in (True, False)),
+    ]
+    assert Decimal(plans[0]["total"]) == Decimal(expected["genai_prices_0.2.3"]["total"])
+    assert plans[2]["events"]["in suspense"] == expected["requests"]

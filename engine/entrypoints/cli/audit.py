@@ -14,7 +14,7 @@ from engine.entrypoints.cli.common import (
     progress_bar,
 )
 from engine.entrypoints.cli.evidence import FromArchive, opened_evidence
-from engine.rating.amount import Slice
+from engine.rating.amount import MINIMUM_TIER, Slice
 from engine.rating.charge import SETTLEMENT, SUSPENSE, Charge, Line
 from engine.rating.money import format_pico
 from engine.rating.period import format_instant
@@ -151,20 +151,27 @@ def _line_lines(line: Line, charge: Charge) -> list[str]:
         ]
     else:
         text = [
-            f"  {line.kind} {line.quantity:,} at {line.component}",
+            f"  {line.kind} {line.quantity:,} at {line.component}{_under(line.promotion)}",
             f"    counter {line.counter}",
             f"    {format_pico(line.before)} units before, {format_pico(line.metered)} more",
         ]
     text += [f"    {_slice_text(part)}" for part in line.slices]
     text += [
-        f"    version {change.version} moves up behind it: {format_pico(change.amount)}"
+        f"    version {change.version}{_under(change.promotion)} moves up behind it: "
+        f"{format_pico(change.amount)}"
         for change in line.repricings
     ]
     assert line.amount is not None  # noqa: S101 - only suspense has none
     return [*text, f"    = {format_pico(line.amount)} {charge.currency}"]
 
 
+def _under(promotion: str) -> str:
+    return f" under promotion {promotion}" if promotion else ""
+
+
 def _slice_text(part: Slice) -> str:
+    if part.tier == MINIMUM_TIER:
+        return f"at least {part.flat_fee} per event: {format_pico(part.amount)} more"
     per = f" / {part.per:,}" if part.per != 1 else ""
     fee = f" + {part.flat_fee} on entering the tier" if part.flat_fee else ""
     return (

@@ -16,7 +16,7 @@ from engine.entrypoints.cli.common import (
     read_lines,
     say,
 )
-from engine.entrypoints.cli.tariff_sources import TariffSource
+from engine.entrypoints.cli.tariff_sources import TariffSource, read_version
 from engine.entrypoints.comparing import (
     Extent,
     Lines,
@@ -34,6 +34,10 @@ from engine.rating.errors import InvalidDocument
 from engine.rating.money import format_pico
 from engine.settings import worker_settings
 
+Supplier = Annotated[
+    list[Path] | None,
+    typer.Option(help="A supplier tariff, for prices on top of its cost. Repeatable."),
+]
 GROUPS = ("month", "component")
 
 
@@ -49,6 +53,7 @@ def compare(
     by: Annotated[
         str, typer.Option(help="Break each plan's total down by these: month, component.")
     ] = "month,component",
+    supplier: Supplier = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
@@ -66,7 +71,8 @@ def compare(
     """
     fields = _fields(by)
     source = TariffSource(bootstrap)
-    plans = [source.plan(name) for name in dict.fromkeys(tariffs)]
+    suppliers = tuple(read_version(path) for path in supplier or ())
+    plans = [source.plan(name)._replace(suppliers=suppliers) for name in dict.fromkeys(tariffs)]
     check_comparable(plans)
     lines = reader_of(usage)
     costs = cheapest_first(rate_on(plans, lines, usage_extent(lines, usage)))

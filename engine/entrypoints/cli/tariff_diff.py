@@ -10,13 +10,14 @@ import typer
 from engine.entrypoints.cli.common import AsJson, Bootstrap, print_json, print_rows, say
 from engine.entrypoints.cli.tariff_compare import (
     GROUPS,
+    Supplier,
     rate_on,
     reader_of,
     tally_json,
     unpriced_sentences,
     usage_extent,
 )
-from engine.entrypoints.cli.tariff_sources import TariffSource
+from engine.entrypoints.cli.tariff_sources import TariffSource, read_version
 from engine.entrypoints.comparing import Plan, PlanCost, amounts_by, check_comparable
 from engine.entrypoints.differing import PartChange, differences
 from engine.entrypoints.price_changes import FieldChange, format_percent, percent_above
@@ -31,6 +32,7 @@ def diff(
     usage: Annotated[
         Path | None, typer.Option(help="Show the effect on this usage, JSON lines; - is stdin.")
     ] = None,
+    supplier: Supplier = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,7 +46,8 @@ def diff(
     Exit codes: 0 compared, also if nothing differs; 1 a file breaks a rule.
     """
     source = TariffSource(bootstrap)
-    plans = [Plan(name, (source.version(name),)) for name in (old, new)]
+    suppliers = tuple(read_version(path) for path in supplier or ())
+    plans = [Plan(name, (source.version(name),), suppliers) for name in (old, new)]
     found = differences(plans[0].versions[0], plans[1].versions[0])
     costs = None if usage is None else _costs(plans, usage)
     if as_json:
