@@ -11,7 +11,9 @@ from typing import NamedTuple
 from engine.adapters.documents.reading import InvalidFile, read_document
 from engine.adapters.documents.tariff import parse_tariff
 from engine.rating.errors import InvalidDocument
+from engine.rating.language import require_language
 from engine.rating.reachability import unreachable
+from engine.rating.rules import LATEST_REVISION
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 
@@ -53,11 +55,17 @@ def read_versions(files: Iterable[Path]) -> tuple[list[Checked], list[Problem]]:
     return versions, problems
 
 
-def succession_problems(checked: Sequence[Checked], published: TariffBook) -> list[Problem]:
-    """Add versions to the published ones, as publishing in the order of their numbers would."""
+def succession_problems(
+    checked: Sequence[Checked], published: TariffBook, rules: int = LATEST_REVISION
+) -> list[Problem]:
+    """Add versions to the published ones, as publishing in the order of their numbers would.
+
+    `rules`: the revision that was adopted; a version may not say more than it knows.
+    """
     problems = []
     for file, version in sorted(checked, key=lambda c: (c.version.tariff_id, c.version.version)):
         try:
+            require_language(version, rules)
             published.add(version, 0)
         except InvalidDocument as error:
             problems.append(_problem(file, error))

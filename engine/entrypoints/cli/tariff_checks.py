@@ -21,7 +21,7 @@ from engine.entrypoints.cli.common import (
     say,
 )
 from engine.entrypoints.cli.rate import rate_line
-from engine.entrypoints.cli.tariff import read_book
+from engine.entrypoints.cli.tariff import read_tariffs
 from engine.entrypoints.cli.tariff_compare import tally_json, unpriced_sentences
 from engine.entrypoints.offline import OfflineRating
 from engine.entrypoints.tallying import OUTCOMES, Tally
@@ -58,8 +58,13 @@ def validate(
     suspense or rejected.
     """
     checked, problems = read_versions(files)
-    book = TariffBook() if bootstrap is None else read_book(kafka(bootstrap))
-    problems += succession_problems(checked, book)
+    if bootstrap is None:
+        book = TariffBook()
+        problems += succession_problems(checked, book)
+    else:
+        published = read_tariffs(kafka(bootstrap))
+        book = published.book
+        problems += succession_problems(checked, book, published.authority.rules)
     tally = None
     if usage is not None and not problems:
         tally = _dry_run(checked, book, usage, accounts)
