@@ -118,5 +118,6 @@ def _months_over(account: Account, until: int) -> Iterator[str]:
         month = month_of(label, account.zone)
         if month is None or month.ends_at > until:
             return
-        yield label
+        if label not in account.closed:
+            yield label
         label = next_label(label)

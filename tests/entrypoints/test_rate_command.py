@@ -152,3 +152,22 @@ def test_a_command_that_needs_kafka_says_where_to_get_one(tmp_path: Path) -> Non
         del os.environ["TOLLBOOK_HOME"]
     assert done.returncode == 1
     assert "tollbook broker start" in done.stderr
+
+
+def test_months_that_are_over_are_settled_behind_the_usage(tmp_path: Path) -> None:
+    file = tmp_path / "business.yaml"
+    file.write_text(
+        TARIFF.replace("kinds: [input]", 'kinds: [input], period: calendar_month, minimum: "5"')
+    )
+    arguments = ("rate", "--tariff", str(file), "--usage", "-", "--close-until")
+    done = tollbook(*arguments, "2026-12-01T00:00:00Z", stdin=usage("e1", input=400_000))
+    assert done.returncode == 0, done.stderr
+    charges = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(charge.get("kind"), charge["amount"], charge["due"]) for charge in charges] == [
+        ("usage", "1", "1"),
+        ("settlement", "4", "5"),
+    ]
+    assert "1 settled" in done.stderr
+    done = tollbook(*arguments, "tomorrow", stdin=usage("e1", input=1))
+    assert done.returncode == 1
+    assert "--close-until: got 'tomorrow'" in done.stderr
