@@ -36,11 +36,12 @@ class ExchangeRate(NamedTuple):
 
 
 class KnownRate(NamedTuple):
-    """A rate and the offset of its record in the tariffs topic; ordered by its instant."""
+    """A rate, also as text, and the offset of its record in the topic; ordered by its instant."""
 
     effective_from: int
     offset: int
     exchange: ExchangeRate
+    text: str
 
     def convert(self, pico: int) -> int:
         """Return an amount of `base` in `quote`, both in pico, floored once."""
@@ -92,7 +93,7 @@ class ExchangeRates:
         if self.is_known(exchange):
             return False
         pair = self._pairs.setdefault((exchange.base, exchange.quote), [])
-        insort(pair, KnownRate(exchange.effective_from, offset, exchange))
+        insort(pair, KnownRate(exchange.effective_from, offset, exchange, exchange.text))
         return True
 
     def is_known(self, exchange: ExchangeRate) -> bool:
@@ -105,7 +106,7 @@ class ExchangeRates:
                 f"exchange rate {exchange.base} {exchange.quote} from "
                 f"{format_instant(exchange.effective_from)}",
                 exchange.text,
-                f"{known.exchange.text} as it stands already, or another instant",
+                f"{known.text} as it stands already, or another instant",
             )
         return True
 

@@ -10,7 +10,6 @@ that it does not price makes the whole cost unknown: half a cost would be half a
 another currency than the account's is converted by a dated exchange rate and floored to pico once.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
@@ -48,9 +47,8 @@ NOT_SUPPLIED = SupplierCost(None, None, MappingProxyType({}))
 
 
 class _Known(NamedTuple):
-    effective_from: int
     version: TariffVersion
-    offset: int
+    reference: TariffReference
 
 
 class Supply:
@@ -79,7 +77,8 @@ class Supply:
             return
         self._suppliers.update(dict.fromkeys(version.supplier_for, version.tariff_id))
         known = self._versions.setdefault(version.tariff_id, [])
-        known.append(_Known(version.effective_from, version, offset))
+        reference = TariffReference(version.tariff_id, version.version, version.digest, offset)
+        known.append(_Known(version, reference))
         known.sort(key=_begin)
 
     def cost(self, event: UsageEvent, currency: str) -> SupplierCost:
@@ -91,8 +90,7 @@ class Supply:
         by_kind = _kind_costs(version, event)
         costs = [cost for cost in by_kind.values() if cost is not None]
         total = sum(costs) if len(costs) == len(by_kind) else None
-        tariff = TariffReference(version.tariff_id, version.version, version.digest, known.offset)
-        supplied = Supplied(tariff, version.currency, total)
+        supplied = Supplied(known.reference, version.currency, total)
         if version.currency == currency:
             return SupplierCost(supplied, total, by_kind)
         rate = self.rates.in_force(version.currency, currency, event.occurred_at)
@@ -102,7 +100,7 @@ class Supply:
             kind: None if cost is None else rate.convert(cost) for kind, cost in by_kind.items()
         }
         return SupplierCost(
-            supplied._replace(rate=rate.exchange.text, rate_offset=rate.offset),
+            Supplied(known.reference, version.currency, total, rate.text, rate.offset),
             None if total is None else rate.convert(total),
             converted,
         )
@@ -113,7 +111,7 @@ class Supply:
         if tariff_id is None:
             return None
         for known in reversed(self._versions[tariff_id]):
-            if known.effective_from <= event.occurred_at:
+            if known.version.effective_from <= event.occurred_at:
                 end = known.version.effective_to
                 is_over = end is not None and event.occurred_at >= end
                 return (
@@ -122,7 +120,7 @@ class Supply:
         return None
 
 
-_begin = attrgetter("effective_from", "version.version")
+_begin = attrgetter("version.effective_from", "version.version")
 
 
 def _kind_costs(version: TariffVersion, event: UsageEvent) -> dict[str, int | None]:
@@ -138,16 +136,20 @@ def _kind_costs(version: TariffVersion, event: UsageEvent) -> dict[str, int | No
         for kind, quantity in event.quantities
         if (price := prices.get(kind)) is not None
     ]
-    in_front: Counter[str] = Counter()
-    own: Counter[tuple[str, str]] = Counter()
-    for promotion, kind, quantity, price in sorted(priced, key=itemgetter(0)):
+    if any(promotion for promotion, *_ in priced):
+        priced.sort(key=itemgetter(0))
+    in_front: dict[str, int] = {}
+    own: dict[tuple[str, str], int] = {}
+    for promotion, kind, quantity, price in priced:
         component = price.component.component_id
         amounts = price.promoted.amounts if price.promoted else price.amounts
-        before = own[component, promotion] if amounts.starts_anew else in_front[component]
         metered = quantity * price.weight_pico
-        costs[kind] = amounts.amount(before + metered) - amounts.amount(before)
-        in_front[component] += metered
-        own[component, promotion] += metered
+        ahead = in_front.get(component, 0)
+        in_front[component] = ahead + metered
+        if amounts.starts_anew:
+            ahead = own.get((component, promotion), 0)
+            own[component, promotion] = ahead + metered
+        costs[kind] = amounts.amount(ahead + metered) - amounts.amount(ahead)
     return costs
 
 
