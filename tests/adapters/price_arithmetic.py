@@ -174,6 +174,8 @@ def _search_rate(entry: Entry, quantity: int) -> Fraction | None:
 
 def _other_rate(entry: Entry, kind: str) -> Fraction | None:
     fields, per = OTHERS[kind]
+    if kind == "image" and entry["mode"] in ("image_generation", "image_edit"):
+        fields = fields[1:] if fields[1] in entry else fields  # the images that a call makes
     rates = {Fraction(entry[field]) for field in fields if field in entry}
     if len(rates - {Fraction(0)}) > 1:
         return None  # a call's characters are counted once, not by input and output

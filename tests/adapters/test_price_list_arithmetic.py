@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from engine.adapters.price_list import import_price_list
+from engine.adapters.price_list import ImportedPrices, import_price_list
 from engine.entrypoints.offline import OfflineRating
 from engine.rating.charge import Charge
 from engine.rating.money import PICO
+from engine.rating.reachability import unreachable
 from tests.adapters.price_arithmetic import FIELDS, OTHERS, cost
 from tests.adapters.price_lists import REAL
 
@@ -31,6 +32,7 @@ def chosen_models() -> list[str]:
     for shape in (
         *("tiered_pricing", "off_peak_pricing", "output_cost_per_reasoning_token", "_batches"),
         *("_above_200k_tokens", "_above_272k_tokens", "_flex", "_ultrafast", "_balanced"),
+        *("uplift", "provider_specific_entry", "_above_12hr", "explicit_cache", "second_1080p"),
         *("audio_token", "image_token", "per_second", "per_character", "per_image", "per_query"),
     ):
         having = [name for name in names if any(shape in field for field in LIST[name])]
@@ -61,13 +63,22 @@ def calls_of(name: str) -> Iterator[tuple[dict[str, int], str, datetime]]:
 
 
 @pytest.fixture(scope="module")
-def rating() -> OfflineRating:
-    """Rate offline by the list of the chosen models alone."""
+def prices() -> ImportedPrices:
+    """Import the list of the chosen models alone."""
     text = json.dumps({name: LIST[name] for name in chosen_models()})
-    prices = import_price_list(
+    return import_price_list(
         text, tariff_id="list", version=1, effective_from=datetime(2023, 1, 1, tzinfo=UTC)
     )
+
+
+@pytest.fixture(scope="module")
+def rating(prices: ImportedPrices) -> OfflineRating:
+    """Rate offline by these prices."""
     return OfflineRating([prices.version], None, frozenset())
+
+
+def test_usage_can_meet_every_component_of_an_import(prices: ImportedPrices) -> None:
+    assert list(unreachable(prices.version)) == []
 
 
 def usage_event(

@@ -133,6 +133,13 @@ def test_off_peak_prices_come_before_contexts_and_tiers_but_not_before_batch() -
     assert [at(6, "batch"), at(18, "batch")] == ["0.1", "0.1"]
 
 
+def test_a_price_that_is_off_peak_all_week_is_the_price() -> None:
+    block = off_peak(["00:00-00:00"], input_cost_per_token=1.5e-07)
+    prices = imported(written(f"{BASE} {block}"))
+    assert price(prices, "deepseek deepseek", "input") == "0.15"
+    assert all("time" not in c["match"] for c in prices.document["components"])
+
+
 def test_reasoning_without_a_price_costs_the_output_off_peak_too() -> None:
     flex = "output_cost_per_token_flex=6e-07 output_cost_per_reasoning_token=2e-06"
     block = off_peak(["00:00-12:00"], output_cost_per_token=1e-07)

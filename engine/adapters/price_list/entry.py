@@ -56,6 +56,9 @@ class Window(NamedTuple):
     weekdays: tuple[str, ...] = ()
 
 
+ALL_WEEK = Window(("00:00-00:00",))
+
+
 class OffPeak(NamedTuple):
     """Prices by kind that replace all others while one of the windows is open."""
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from engine.adapters.price_list.entry import ANY_CONTEXT, BATCH, Listed, PriceKey, Range
+from engine.rating.usage import CONTEXT_KINDS
 
 _MISSING = {
     "cache_read": "input",
@@ -55,6 +56,7 @@ def _in_group(
 ) -> Listed:
     """Return the prices of one kind and tier by range; takes its other thresholds out."""
     outside = found.get(group)
+    counts = group.kind in CONTEXT_KINDS  # where there is any of it, there is a context
     for key in [
         key for key in found if key.above >= 0 and key._replace(above=ANY_CONTEXT) == group
     ]:
@@ -63,5 +65,6 @@ def _in_group(
     for above, prices in ranges:
         price = prices.get(group.kind, outside)
         if price is not None:
-            taken[group._replace(above=above)] = price
+            always = counts and above == 0
+            taken[group._replace(above=ANY_CONTEXT if always else above)] = price
     return taken

@@ -23,6 +23,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from engine.adapters.price_list.entry import (
+    ALL_WEEK,
     ANY_CONTEXT,
     ANY_TIER,
     BATCH,
@@ -108,16 +109,19 @@ def _varied(priced: Priced, variant: Variant, operation: str) -> Priced:
 def _timed(entry: Entry, listed: Listed, prices: Listed) -> Iterator[Priced]:
     """Yield prices, and what takes their place off peak."""
     off_peak = entry.off_peak.prices if entry.off_peak else {}
+    always = entry.off_peak is not None and entry.off_peak.windows == (ALL_WEEK,)
     for kind in off_peak:  # a price that is there off peak only
         if not any(key.kind == kind for key in prices):
-            yield Priced(PriceKey(kind), off_peak[kind], off_peak=True)
+            yield Priced(PriceKey(kind), off_peak[kind], off_peak=not always)
     for key, price in prices.items():
-        yield Priced(key, price)
         source = key.kind
         if source == "reasoning" and source not in off_peak and not _is_stated(listed, key):
             source = "output"
-        if source in off_peak and key.tier != BATCH:
-            yield Priced(key, off_peak[source], off_peak=True)
+        replaced = source in off_peak and key.tier != BATCH
+        if not (replaced and always):
+            yield Priced(key, price)
+        if replaced:
+            yield Priced(key, off_peak[source], off_peak=not always)
 
 
 def _is_stated(listed: Listed, wanted: PriceKey) -> bool:
