@@ -16,6 +16,7 @@ from engine.rating.command import AssignTariff, OpenAccount
 from engine.rating.errors import InvalidDocument
 from engine.rating.exchange import exchange_rate
 from engine.rating.money import format_pico, parse_decimal, to_pico
+from engine.rating.reachability import unreachable
 from engine.rating.tariff_book import TariffBook
 from engine.rating.usage import MONEY_KINDS
 from tests.rating.scenario import Scenario, at, tariff, zone
@@ -84,10 +85,13 @@ def check(case: Case) -> None:
 
 
 def publish(texts: Sequence[str]) -> None:
-    """Take versions through what `tollbook tariff publish` checks, one after the other."""
+    """Take versions through what `tollbook tariff publish` checks; raise what it refuses."""
     book = TariffBook()
     for offset, text in enumerate(texts):
-        book.add(tariff(text), offset)
+        version = tariff(text)
+        for found in unreachable(version):
+            raise found.problem(f"tariff {version.tariff_id} version {version.version}")
+        book.add(version, offset)
 
 
 def begin(case: Case) -> Scenario:
