@@ -114,7 +114,7 @@ def test_a_dry_run_says_what_usage_comes_to_and_what_no_price_is_there_for(
     shown = command(*arguments)
     assert "total 2.5 USD" in shown.out
     assert "1 charged, 1 in suspense, 0 duplicate, 2 rejected" in shown.err
-    assert "1 lines of image of gpt-4o are in suspense: no_price" in shown.err
+    assert "in suspense, no_price: image of gpt-4o (lines: 1)" in shown.err
 
 
 def test_a_dry_run_on_usage_that_is_priced_in_full_is_fine(

@@ -233,7 +233,7 @@ def test_a_plan_that_leaves_usage_unpriced_is_never_the_cheapest(
     ]
     shown = command(*arguments)
     assert "not comparable" in shown.out
-    assert f"{cheap}: 2 lines of output of gpt-4o are in suspense: no_price" in shown.err
+    assert f"{cheap}: in suspense, no_price: output of gpt-4o (lines: 2)" in shown.err
 
 
 def test_a_minimum_is_owed_for_every_month_from_the_first_use_to_the_last(

@@ -183,6 +183,6 @@ def _parts(costs: Sequence[PlanCost], fields: Sequence[str]) -> Iterator[dict[st
 def unpriced_sentences(tally: Tally) -> Iterator[str]:
     """Yield a sentence for each thing that a tariff does not price, and each code of rejection."""
     for (reason, kind, model), count in sorted(tally.suspense.items()):
-        yield f"{count} lines of {kind} of {model or 'no model'} are in suspense: {reason}"
+        yield f"in suspense, {reason}: {kind} of {model or 'no model'} (lines: {count})"
     for code, count in sorted(tally.rejections.items()):
-        yield f"{count} events are rejected: {code}"
+        yield f"rejected, {code} (events: {count})"
