@@ -55,6 +55,12 @@ class WindowDocument(DocumentModel):
         return [(WEEKDAYS.index(day), hours) for day in self.weekdays for hours in self.hours]
 
 
+Windows = Annotated[
+    list[WindowDocument],
+    BeforeValidator(_as_list, json_schema_input_type=WindowDocument | list[WindowDocument]),
+]
+
+
 class MatchDocument(DocumentModel):
     """What an event must be: a text, a list of texts, or a glob with * and ?, per dimension."""
 
@@ -78,7 +84,7 @@ class MatchDocument(DocumentModel):
     context_above: Annotated[int, Field(strict=True, ge=0, le=MAX_WHOLE)] | None = Field(
         default=None, description="The context is strictly longer than so many tokens."
     )
-    time: Annotated[list[WindowDocument], BeforeValidator(_as_list)] | None = Field(
+    time: Windows | None = Field(
         default=None, min_length=1, description="Windows of the week in which it matches."
     )
 
