@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -73,6 +73,10 @@ JSON = st.recursive(
 )
 
 
+FEWER = settings(max_examples=30)
+"""Drawing a document takes longer than what these look at."""
+
+
 def version_or_none(document: object) -> TariffVersion | None:
     """Return the version, or None where the document is refused."""
     try:
@@ -93,6 +97,7 @@ def places_in(document: Any) -> list[tuple[Any, Any]]:
 
 
 @given(tariff_documents())
+@FEWER
 def test_a_version_and_its_canonical_document_have_the_same_digest(document: Document) -> None:
     version = version_or_none(document)
     if version is not None:
@@ -102,6 +107,7 @@ def test_a_version_and_its_canonical_document_have_the_same_digest(document: Doc
 
 
 @given(tariff_documents())
+@FEWER
 def test_a_version_survives_the_wire(document: Document) -> None:
     version = version_or_none(document)
     if version is not None:
@@ -110,6 +116,7 @@ def test_a_version_survives_the_wire(document: Document) -> None:
 
 
 @given(tariff_documents())
+@FEWER
 def test_yaml_and_json_of_a_document_have_the_same_digest(document: Document) -> None:
     version = version_or_none(document)
     if version is not None:
@@ -118,6 +125,7 @@ def test_yaml_and_json_of_a_document_have_the_same_digest(document: Document) ->
 
 
 @given(tariff_documents(), st.randoms(use_true_random=False))
+@FEWER
 def test_the_order_of_components_and_kinds_does_not_change_the_digest(
     document: Document, random: Any
 ) -> None:
@@ -135,6 +143,7 @@ def test_the_order_of_components_and_kinds_does_not_change_the_digest(
 
 
 @given(tariff_documents())
+@FEWER
 def test_a_valid_document_fits_the_json_schema_that_editors_use(document: Document) -> None:
     if version_or_none(document) is not None:
         Draft202012Validator(TariffDocument.model_json_schema()).validate(document)

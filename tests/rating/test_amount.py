@@ -4,7 +4,7 @@ import pytest
 
 from engine.rating.amount import AmountFunction, Slice
 from engine.rating.money import PICO
-from engine.rating.price import Price, Tier, unit_price
+from engine.rating.price import Increment, Price, Tier, unit_price
 
 LADDER = AmountFunction(
     Price(
@@ -89,3 +89,19 @@ def test_prices_beyond_machine_integers_stay_exact() -> None:
     price = AmountFunction(unit_price(Fraction(10**9 - 1, 1) + Fraction(1, 10**18)))
     units = 10**24
     assert price.amount(units * PICO) == (10**9 - 1) * units * PICO + units * PICO // 10**18
+
+
+def test_a_volume_slice_shows_the_units_that_are_billed_in_increments() -> None:
+    tens = AmountFunction(Price("volume", (Tier(None, Fraction(1), increment=Increment(10)),)))
+    assert tens.slices(5 * PICO, 12 * PICO) == (Slice(0, 10 * PICO, "1", 1, "", 10 * PICO),)
+    assert tens.slices(12 * PICO, 18 * PICO) == (Slice(0, 0, "1", 1, "", 0),)
+
+
+def test_a_tier_increment_is_rounded_inside_its_tier() -> None:
+    price = Price(
+        "graduated",
+        (Tier(15, Fraction(1), increment=Increment(10)), Tier(None, Fraction(2))),
+    )
+    amounts = AmountFunction(price)
+    units = (1, 10, 11, 15, 16)
+    assert [amounts.amount(count * PICO) // PICO for count in units] == [10, 10, 20, 20, 22]
