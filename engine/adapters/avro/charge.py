@@ -13,6 +13,7 @@ from engine.adapters.avro.primitives import (
     text,
 )
 from engine.adapters.avro.wire import HEADER_SIZE, encode, from_decimal, to_decimal
+from engine.rating.amount import Slice
 from engine.rating.charge import (
     Charge,
     Drawdown,
@@ -21,7 +22,6 @@ from engine.rating.charge import (
     Supplied,
     TariffReference,
 )
-from engine.rating.amount import Slice
 from engine.rating.usage import Position
 from schemas.loader import RecordSchema, by_fingerprint, latest
 
