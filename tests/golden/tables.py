@@ -5,7 +5,7 @@ case states the columns that it is about; exactly those are compared.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -17,6 +17,7 @@ from engine.rating.errors import InvalidDocument
 from engine.rating.exchange import exchange_rate
 from engine.rating.money import format_pico, parse_decimal, to_pico
 from engine.rating.reachability import unreachable
+from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 from engine.rating.usage import MONEY_KINDS
 from tests.rating.scenario import Scenario, at, tariff, zone
@@ -73,11 +74,12 @@ def check(case: Case) -> None:
         assert str(caught.value).removeprefix("tariff: ") == case.refused
         return
     scenario = begin(case)
+    versions = {f"publish v{version.version}": version for version in map(tariff, case.versions)}
     columns = list(case.charges[0])
     rows = [
         {column: CELLS[column](charge, line) for column in columns}
         for row in case.usage
-        for charge in take(scenario, row)
+        for charge in take(scenario, row, versions)
         for line in charge.lines
     ]
     assert rows == case.charges
@@ -97,25 +99,31 @@ def publish(texts: Sequence[str]) -> None:
 def begin(case: Case) -> Scenario:
     """Return the scenario before the first usage: all accounts open and on the tariff `plan`."""
     scenario = Scenario()
-    for text in case.versions:
-        scenario.publish(tariff(text))
+    later = {row["quantities"] for row in case.usage}
+    for version in map(tariff, case.versions):
+        if f"publish v{version.version}" not in later:
+            scenario.publish(version)
     for row in case.exchange_rates:
         exchange = exchange_rate(row["base"], row["quote"], row["rate"], at(row["effective_from"]))
         scenario.book.supply.rates.add(exchange, scenario.origin("tariffs").position.offset)
-    for account_id in dict.fromkeys(["acme", *(row.get("account", "acme") for row in case.usage)]):
+    named = [row.get("account", "-") for row in case.usage]
+    for account_id in dict.fromkeys(["acme", *(name for name in named if name != "-")]):
         scenario.command(OpenAccount("USD", zone(case.time_zone)), account_id=account_id)
         assigned = AssignTariff("plan", at("2026-01-01T00:00:00Z"), None)
         scenario.command(assigned, account_id=account_id)
     return scenario
 
 
-def take(scenario: Scenario, row: Row) -> list[Charge]:
-    """Report the usage of one row, or close a month; return its charge and what it settled."""
+def take(scenario: Scenario, row: Row, versions: Mapping[str, TariffVersion]) -> list[Charge]:
+    """Report a row's usage, close a month or publish; return the charge and what was settled."""
     words = {name: text for name, text in row.items() if text != "-"}
     reported = words.pop("quantities")
     settled = len(scenario.settlements)
     if reported.startswith("close "):
         scenario.close(reported.removeprefix("close "), words["occurred_at"])
+        return scenario.settlements[settled:]
+    if reported in versions:
+        scenario.publish(versions[reported])
         return scenario.settlements[settled:]
     more: dict[str, object] = {}
     if "attributes" in words:
