@@ -44,11 +44,12 @@ class Extent(NamedTuple):
 
 
 class PlanCost(NamedTuple):
-    """What the usage comes to on one plan."""
+    """What the usage comes to on one plan; `unpriced` events are priced on others, or on none."""
 
     plan: Plan
     currency: str
     tally: Tally
+    unpriced: int = 0
 
     @property
     def total(self) -> int:
@@ -123,9 +124,14 @@ def check_comparable(plans: Sequence[Plan]) -> None:
             )
 
 
-def cheapest_first(costs: Iterable[PlanCost]) -> list[PlanCost]:
-    """Return the plans by what they leave unpriced, then by price, then by name."""
-    return sorted(costs, key=lambda cost: (cost.tally.unpriced, cost.total, cost.plan.name))
+def cheapest_first(costs: Sequence[PlanCost]) -> list[PlanCost]:
+    """Return the plans by what they leave unpriced, then by price, then by name.
+
+    What every plan rejects is no usage, and makes none of them incomparable.
+    """
+    rejected = min(cost.tally.events["rejected"] for cost in costs)
+    known = [cost._replace(unpriced=cost.tally.unpriced - rejected) for cost in costs]
+    return sorted(known, key=lambda cost: (cost.unpriced, cost.total, cost.plan.name))
 
 
 def amounts_by(tally: Tally, fields: Sequence[str]) -> Iterator[tuple[tuple[str, ...], int]]:

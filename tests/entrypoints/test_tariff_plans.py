@@ -236,6 +236,18 @@ def test_a_plan_that_leaves_usage_unpriced_is_never_the_cheapest(
     assert f"{cheap}: in suspense, no_price: output of gpt-4o (lines: 2)" in shown.err
 
 
+def test_what_every_plan_rejects_makes_none_incomparable(folder: Path, command: Command) -> None:
+    with (folder / "usage.jsonl").open("a") as lines:
+        lines.write("\nnonsense\n")
+    plans = (folder / "flat.yaml", folder / "tiers.yaml")
+    arguments = ("tariff", "compare", "--usage", folder / "usage.jsonl", *plans)
+    done = command(*arguments, "--json")
+    assert done.code == 4
+    first, second = json.loads(done.out)["plans"]
+    assert first["rejections"] == {"invalid_json": 1}
+    assert (first["comparable"], second["percent_above_cheapest"]) == (True, "+49.98")
+
+
 def test_a_minimum_is_owed_for_every_month_from_the_first_use_to_the_last(
     folder: Path, command: Command
 ) -> None:

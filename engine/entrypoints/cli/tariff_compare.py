@@ -45,7 +45,7 @@ def compare(
     tariffs: Annotated[
         list[str],
         typer.Argument(
-            metavar="TARIFF...",
+            metavar="TARIFF",
             help="Plans: a file, versions of one tariff as FILE,FILE, or a published tariff.",
         ),
     ],
@@ -122,7 +122,7 @@ def _plan_json(cost: PlanCost, cheapest: PlanCost, fields: Sequence[str]) -> dic
         "currency": cost.currency,
         "total": format_pico(cost.total),
         "percent_above_cheapest": _above(cost, cheapest),
-        "comparable": not cost.tally.unpriced,
+        "comparable": not cost.unpriced,
         **tally_json(cost.tally),
         "amounts": [
             dict(zip(fields, key, strict=True)) | {"amount": format_pico(amount)}
@@ -144,7 +144,7 @@ def tally_json(tally: Tally) -> dict[str, Any]:
 
 
 def _above(cost: PlanCost, cheapest: PlanCost) -> str | None:
-    if cost.tally.unpriced or cheapest.tally.unpriced:
+    if cost.unpriced or cheapest.unpriced:
         return None
     percent = percent_above(cost.total, cheapest.total)
     return None if percent is None else format_percent(percent)
@@ -157,11 +157,11 @@ def _print_plans(costs: Sequence[PlanCost], fields: Sequence[str]) -> None:
             "currency": cost.currency,
             "total": format_pico(cost.total),
             "above the cheapest": "not comparable"
-            if cost.tally.unpriced
+            if cost.unpriced
             else ""
             if cost is costs[0]
             else f"{_above(cost, costs[0]) or '-'} %",
-            "events unpriced": cost.tally.unpriced,
+            "events unpriced": cost.unpriced,
         }
         for cost in costs
     ]
