@@ -19,4 +19,4 @@ def test_an_example_gives_exactly_what_it_shows(text: str) -> None:
 
 
 def test_the_pages_that_promise_examples_have_them() -> None:
-    assert len(EXAMPLES) >= 9
+    assert len(EXAMPLES) >= 36
