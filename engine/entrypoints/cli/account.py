@@ -210,11 +210,19 @@ def show(account_id: AccountId, bootstrap: Bootstrap = None) -> None:
     if account is None:
         raise not_found(f"account {account_id}: the journal does not name it; does a worker run?")
     form = json_writer(latest("account_event").declared)
-    events_json = [form(account_event_fields(event)) for event in events]
-    print_json({**_summary(account), **_details(account), "events": events_json})
+    events_json = [_without_transitions(form(account_event_fields(event))) for event in events]
+    print_json({**_summary(account), **account_details(account), "events": events_json})
 
 
-def _details(account: Account) -> dict[str, Any]:
+def _without_transitions(event: dict[str, Any]) -> dict[str, Any]:
+    """Take out fifty years of a zone's offsets, which its name says well enough."""
+    change = event["change"]
+    kept = {name: value for name, value in change.items() if name != "time_zone_transitions"}
+    return {**event, "change": kept}
+
+
+def account_details(account: Account) -> dict[str, Any]:
+    """Return versions, months, counters and settlements of an account as JSON."""
     return {
         "adopted": {tariff: list(numbers) for tariff, numbers in account.adopted.items()},
         "staged": {tariff: list(numbers) for tariff, numbers in account.staged.items() if numbers},
@@ -223,7 +231,14 @@ def _details(account: Account) -> dict[str, Any]:
             for label, spend in sorted(account.periods.items())
         },
         "counters": {
-            key: {str(entry.version): format_pico(entry.metered) for entry in entries}
+            key: [
+                {
+                    "version": entry.version,
+                    "metered": format_pico(entry.metered),
+                    **({"promotion": entry.promotion} if entry.promotion else {}),
+                }
+                for entry in entries
+            ]
             for key, entries in sorted(account.counters.items())
         },
         "close_grace_days": format_pico(account.close_grace * PICO // _DAY),

@@ -1,5 +1,6 @@
 """An explanation shows what chose a price, and what it came to."""
 
+from engine.entrypoints.cli.account import account_details
 from engine.entrypoints.cli.audit import explanation_lines
 from engine.rating.charge import Charge
 from replay.explain import Explanation
@@ -49,3 +50,16 @@ def test_a_volume_price_shows_what_it_takes_back() -> None:
     assert "tier 0: -8 x 2 = -16" in lines
     assert "tier 1: 12 x 1 = 12" in lines
     assert "= -4 USD" in lines
+
+
+def test_an_account_shows_units_under_a_promotion_beside_the_others() -> None:
+    scenario = acme_on(HEAD + FIRST_FREE)
+    scenario.charged("a", "2026-11-02T00:00:00Z", {"input": 130})
+    counters = account_details(scenario.ledger.account("acme"))["counters"]
+    assert counters == {
+        "plan//welcome/acme/lifetime": [{"version": 1, "metered": "100", "promotion": "welcome"}],
+        "plan/tokens/acme/lifetime": [
+            {"version": 1, "metered": "100", "promotion": "welcome"},
+            {"version": 1, "metered": "30"},
+        ],
+    }
