@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import combinations
 
 from engine.rating.amount import AmountFunction
 from engine.rating.canonical import canonical_document
@@ -17,6 +18,7 @@ from engine.rating.component import WILDCARD, WILDCARD_KINDS, Component, Promoti
 from engine.rating.errors import InvalidDocument
 from engine.rating.matching import ambiguities
 from engine.rating.money import format_decimal
+from engine.rating.pattern import Pattern
 from engine.rating.period import UTC_ZONE, FrozenZone
 from engine.rating.plan import Plan, Plans
 from engine.rating.price import PERCENTAGES, QUANTITY, SUPPLIER_COST, Price
@@ -123,11 +125,19 @@ def _check_component(place: str, component: Component) -> None:
                 format_decimal(weight),
                 "weight 1: the supplier's cost is metered as it is",
             )
+    for (first, _), (second, _) in combinations(component.model_weights, 2):
+        model = first.meeting(second) if first.rank == second.rank else None
+        if model is not None:
+            raise InvalidDocument(
+                f"{place}, weights",
+                f"{_text(first)} and {_text(second)}",
+                f"globs of different length where both fit one model: {model}",
+            )
     for pattern, weights in component.model_weights:
         for kind, weight in weights:
             if kind not in kinds or kind in MONEY_KINDS or component.is_of_supplier_cost:
                 raise InvalidDocument(
-                    f"{place}, weights.{pattern.glob or pattern.choices[0]}.{kind}",
+                    f"{place}, weights.{_text(pattern)}.{kind}",
                     format_decimal(weight),
                     "a kind of this component's `kinds` that is no money",
                 )
@@ -142,6 +152,10 @@ def _check_component(place: str, component: Component) -> None:
         least, most = component.minimum or 0, component.maximum or 0
         if least > most:
             raise InvalidDocument(f"{place}, minimum", least, f"{most} pico (maximum) at most")
+
+
+def _text(pattern: Pattern) -> str:
+    return pattern.glob or pattern.choices[0]
 
 
 def _check_price(place: str, price: Price, kinds: Sequence[str]) -> None:

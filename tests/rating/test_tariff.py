@@ -5,6 +5,7 @@ from hashlib import sha256
 
 import pytest
 
+from engine.adapters.documents.reading import InvalidFile
 from engine.rating.component import Component
 from engine.rating.errors import InvalidDocument
 from engine.rating.tariff import TariffVersion
@@ -246,3 +247,15 @@ def test_a_component_is_found_by_its_id() -> None:
 
 def _component(component_id: str) -> Component:
     return plan(f"id: {component_id}, kinds: [input]").components[0]
+
+
+def test_two_globs_of_one_length_may_not_both_weigh_a_model() -> None:
+    weights = 'weights: {"gpt-?": {input: 2}, "gp?-5": {input: 3}}'
+    with pytest.raises(
+        InvalidFile, match="globs of different length where both fit one model: gpt-5"
+    ):
+        plan(f"id: a, kinds: [input], {weights}")
+
+
+def test_a_minimum_of_nothing_is_none() -> None:
+    assert plan("id: a, kinds: [input], minimum: 0").digest == plan("id: a, kinds: [input]").digest

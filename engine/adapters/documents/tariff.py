@@ -84,7 +84,7 @@ class ComponentDocument(DocumentModel):
             self.allowance,
             self.markup_percent,
             self.maximum,
-            self.minimum,
+            self.minimum or None,  # a minimum of nothing is none
         )
 
 
