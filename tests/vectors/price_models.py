@@ -1,0 +1,361 @@
+"""Price models of other systems, written as components of a tariff document.
+
+Each writer turns the fields of `price` into components; nothing looks at a record's id. What a
+system calls by another name is said at its writer, and docs/reference/other-systems.md shows it.
+"""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from math import lcm
+from typing import Any
+
+from tests.vectors.records import Record, number, source, text, whole
+from tests.vectors.tiers import capped, shifted, tier_row
+
+Component = dict[str, Any]
+
+MONEY = "pass_through_cost"
+COUNT = "request"
+MONEY_MODELS = ("dynamic", "event_amount", "graduated_percentage", "percentage")
+FREE: dict[str, Any] = {"model": "unit", "unit_price": "0"}
+
+OWES_ITS_FIRST_FEE = ("openmeterio/openmeter", "getlago/lago-api")
+"""These systems charge the first tier's flat fee without usage as well."""
+
+
+def write_price(record: Record) -> list[Component]:
+    """Return the components of the tariff that charges the price of a `pricing` record."""
+    return _WRITERS[record["price"]["model"]](record)
+
+
+def kind_of(record: Record) -> str:
+    """Return the kind that stands for the record's quantity: a fraction can only be money."""
+    if record["price"]["model"] in MONEY_MODELS:
+        return MONEY
+    usage = record["usage"]
+    names = ("quantity", "prior_quantity")
+    quantities = [usage.get(name) for name in names] + list(usage.get("buckets", []))
+    quantities += list(usage.get("event_prorated_units", []))
+    return COUNT if all(number(value).denominator == 1 for value in quantities) else MONEY
+
+
+def _single(record: Record, price: dict[str, Any], kinds: object = None) -> list[Component]:
+    """Return the one component of a price with the modifiers that the record has."""
+    component = {
+        "id": "price",
+        "kinds": kinds or [kind_of(record)],
+        "period": "event" if each_event_alone(record) else "calendar_month",
+        "price": price,
+        **_modifiers(record),
+    }
+    return [component]
+
+
+def _modifiers(record: Record) -> dict[str, Any]:
+    price = record["price"]
+    found: dict[str, Any] = {}
+    if number(price.get("usage_discount")):
+        free = number(price["usage_discount"]) * conversion_of(price)[0]
+        found["allowance"] = whole(free)
+    if number(price.get("percent_discount")):
+        found["markup_percent"] = text(-number(price["percent_discount"]))
+    if price.get("max_amount") is not None:
+        found["maximum"] = text(number(price["max_amount"]))
+    minimum = max(number(price.get("min_amount")), first_fee(record))
+    if minimum:
+        found["minimum"] = text(minimum)
+    return found
+
+
+def first_fee(record: Record) -> Fraction:
+    """Return the fee that is due without usage, which is a minimum.
+
+    A graduated price never falls below its first fee, so the minimum says the same with usage; a
+    volume price may, so there it stands for the month without usage alone.
+    """
+    price, usage = record["price"], record["usage"]
+    tiers = price.get("tiers") or [{}]
+    if source(record) not in OWES_ITS_FIRST_FEE or usage.get("buckets"):
+        return Fraction(0)
+    used = number(usage.get("quantity")) + number(usage.get("prior_quantity"))
+    if price["model"] == "volume" and used:
+        return Fraction(0)
+    kept = 1 - number(price.get("percent_discount")) / 100
+    fee = number(tiers[0].get("flat_fee")) * kept
+    return fee if price.get("max_amount") is None else min(fee, number(price["max_amount"]))
+
+
+def each_event_alone(record: Record) -> bool:
+    """Say whether usage is priced from zero each time: buckets, and splits that round alone."""
+    return bool(record["usage"].get("buckets")) or splits_round_alone(record)
+
+
+def splits_round_alone(record: Record) -> bool:
+    """Say whether rounding each split to whole converted units is not rounding their sum."""
+    price, usage = record["price"], record["usage"]
+    conversion = price.get("unit_conversion") or {}
+    before, now = number(usage.get("prior_quantity")), number(usage.get("quantity"))
+    if conversion.get("rounding") not in _ROUND or not before:
+        return False
+    convert = _ROUND[conversion["rounding"]]
+    scale, weight = conversion_of(price)
+    factor = weight / scale
+    return convert(before * factor) + convert(now * factor) != convert((before + now) * factor)
+
+
+_ROUND: dict[str, Callable[[Fraction], int]] = {
+    "ceiling": lambda value: -(-value.numerator // value.denominator),
+    "floor": lambda value: value.numerator // value.denominator,
+    "half_up": lambda value: int(value + Fraction(1, 2)),
+}
+
+
+def conversion_of(price: Record) -> tuple[int, Fraction]:
+    """Return metered units per converted unit, and the weight of a unit; one of them is 1.
+
+    Division by a whole number is a price per so many units, anything else a weight.
+    """
+    conversion = price.get("unit_conversion") or {"op": "multiply", "factor": "1"}
+    factor = number(conversion["factor"])
+    if conversion["op"] == "multiply":
+        return 1, factor
+    return (whole(factor), Fraction(1)) if factor.denominator == 1 else (1, 1 / factor)
+
+
+def _converted_kinds(record: Record) -> object:
+    """Return the kinds; a unit that is multiplied has a weight."""
+    _, weight = conversion_of(record["price"])
+    return [kind_of(record)] if weight == 1 else {kind_of(record): text(weight)}
+
+
+def _block(price: Record) -> dict[str, Any]:
+    """Return `per` and `increment`: prices per block of units, begun blocks counted whole."""
+    block = whole(number(price.get("billing_units") or 1)) * conversion_of(price)[0]
+    found: dict[str, Any] = {"per": block} if block > 1 else {}
+    rounding = (price.get("unit_conversion") or {}).get("rounding", "none")
+    if price.get("billing_units") is not None or rounding != "none":
+        found["increment"] = block
+    if rounding == "floor":
+        found["increment_rounding"] = "down"
+    return found
+
+
+def _unit(record: Record) -> list[Component]:
+    price = record["price"]
+    if price.get("allowance") is not None:
+        return _graduated({**record, "price": {**price, "tiers": [price]}})
+    conversion = price.get("unit_conversion") or {}
+    if conversion.get("rounding") == "half_up":
+        block = conversion_of(price)[0]
+        written: dict[str, Any] = {
+            "model": "package",
+            "package_size": block,
+            "package_price": text(number(price["unit_price"])),
+            "free_units": (block - 1) // 2,
+        }
+        return _single(record, written)
+    unit_price = text(number(price["unit_price"]))
+    written = {"model": "unit", "unit_price": unit_price, **_block(price)}
+    return _single(record, written, _converted_kinds(record))
+
+
+def _graduated(record: Record) -> list[Component]:
+    return _tiered(record, "graduated")
+
+
+def _volume(record: Record) -> list[Component]:
+    return _tiered(record, "volume")
+
+
+def _tiered(record: Record, model: str) -> list[Component]:
+    price = record["price"]
+    tiers = capped(price["tiers"], volume=model == "volume")
+    tiers = shifted(tiers, number(price.get("allowance")))
+    scale = conversion_of(price)[0]
+    rows = [tier_row(tier, "unit_price", scale) for tier in tiers]
+    return _single(
+        record, {"model": model, "tiers": rows, **_block(price)}, _converted_kinds(record)
+    )
+
+
+def _package(record: Record) -> list[Component]:
+    price = record["price"]
+    written = {
+        "model": "package",
+        "package_size": whole(number(price["package_size"])),
+        "package_price": text(number(price["package_price"])),
+    }
+    if number(price.get("free_units") or price.get("allowance")):
+        written["free_units"] = whole(number(price.get("free_units") or price["allowance"]))
+    if price.get("rounding"):
+        written["rounding"] = price["rounding"]
+    return _single(record, written)
+
+
+def _flat(record: Record) -> list[Component]:
+    """In advance: due with the first use. In arrears: due when the period closes, a minimum."""
+    price = record["price"]
+    if price.get("payment_term") != "in_arrears":
+        return _single(record, {"model": "flat", "amount": text(number(price["amount"]))}, [COUNT])
+    kept = 1 - number(price.get("percent_discount")) / 100
+    (component,) = _single(record, FREE, [COUNT])
+    component.pop("markup_percent", None)
+    return [{**component, "minimum": text(number(price["amount"]) * kept)}]
+
+
+def _dynamic(record: Record) -> list[Component]:
+    """OpenMeter's dynamic price: a multiple of the money that is metered."""
+    rate = text(number(record["price"]["multiplier"]) * 100)
+    return _single(record, {"model": "percentage", "rate_percent": rate})
+
+
+def _event_amount(record: Record) -> list[Component]:
+    """Lago's dynamic charge: each event carries its amount."""
+    return _single(record, {"model": "percentage", "rate_percent": "100"})
+
+
+def _graduated_percentage(record: Record) -> list[Component]:
+    rows = [tier_row(tier, "rate_percent", 1) for tier in record["price"]["tiers"]]
+    return _single(record, {"model": "graduated_percentage", "tiers": rows})
+
+
+def _percentage(record: Record) -> list[Component]:
+    """Lago's percentage: of each event's money, plus a fee per event, within bounds per event.
+
+    It is a volume price of one event, because that starts anew behind the free units.
+    """
+    price = record["price"]
+    rate = number(price["rate_percent"]) / 100
+    tier: dict[str, Any] = {"unit_price": text(rate)}
+    fee = number(price.get("fixed_per_event"))
+    if fee:
+        tier["flat_fee"] = text(fee)
+    component: Component = {"id": "price", "kinds": [MONEY], "period": "event"}
+    if price.get("per_event_max") is not None:
+        component["maximum"] = text(number(price["per_event_max"]))
+    tiers = [tier]
+    least = number(price.get("per_event_min"))
+    if free_amount(price) and least > fee:
+        up_to = int((least - fee) / rate)
+        tiers = [{"up_to": up_to, "flat_fee": text(least)}, tier] if up_to else tiers
+    elif least:
+        component["minimum"] = text(least)
+    return [{**component, "price": {"model": "volume", "tiers": tiers}}]
+
+
+def free_amount(price: Record) -> Fraction:
+    """Return the money that a percentage leaves free, over all events together."""
+    return number(price.get("free_amount"))
+
+
+def write_promotions(record: Record) -> list[dict[str, Any]]:
+    """Return the promotions of the tariff: a percentage's free amount is its first units."""
+    if record["price"]["model"] != "percentage" or not free_amount(record["price"]):
+        return []
+    first = whole(free_amount(record["price"]))
+    return [{"id": "free", "kinds": [MONEY], "percent_off": "100", "first_units": first}]
+
+
+def _blocks(record: Record) -> list[Component]:
+    """Kill Bill's blocks of a unit: begun blocks count whole, inside each tier.
+
+    ALL_TIERS is graduated, TOP_TIER volume; above the last tier the last one goes on.
+    """
+    price = record["price"]
+    return [block_component("price", COUNT, price["tiers"], price["policy"])]
+
+
+def block_component(name: str, kind: str, tiers: Sequence[Record], policy: str) -> Component:
+    """Return the component for the blocks of one unit."""
+    sizes = [whole(number(tier["block_size"])) for tier in tiers]
+    per, up_to, rows = lcm(*sizes), 0, []
+    for tier, size in zip(tiers, sizes, strict=True):
+        row = {"unit_price": text(number(tier["block_price"]) * per / size), "increment": size}
+        if tier is not tiers[-1]:
+            up_to += size * whole(number(tier["max_blocks"]))
+            row["up_to"] = up_to
+        rows.append(row)
+    model = {"ALL_TIERS": "graduated", "TOP_TIER": "volume"}[policy]
+    return {
+        "id": name,
+        "kinds": [kind],
+        "period": "calendar_month",
+        "price": {"model": model, "per": per, "tiers": rows},
+    }
+
+
+UNIT_KINDS = ("tool_call", "search", "page", "image", "character")
+"""Kinds that stand for the named units of a record, in their order."""
+
+
+def named_units(record: Record) -> dict[str, str]:
+    """Return the kind that stands for each unit that a price names."""
+    price = record["price"]
+    names = price["units"] if "units" in price else price["tiers"][0]["limits"]
+    return dict(zip(names, UNIT_KINDS, strict=False))
+
+
+def _capacity(record: Record) -> list[Component]:
+    """Kill Bill's capacity: one price for the lowest tier whose limits hold for all units.
+
+    The first tier's price is due with the first report (a request); each unit adds what the tier
+    it reaches costs beyond that. So it is exact while one unit at most is beyond the first tier.
+    """
+    tiers = record["price"]["tiers"]
+    base = number(tiers[0]["price"])
+    first: Component = {
+        "id": "first-tier",
+        "kinds": [COUNT],
+        "period": "calendar_month",
+        "price": {"model": "flat", "amount": text(base)},
+    }
+    components = [first]
+    for unit, kind in named_units(record).items():
+        rows: list[dict[str, Any]] = []
+        for tier in tiers:
+            row: dict[str, Any] = {"flat_fee": text(number(tier["price"]) - base)}
+            if tier is not tiers[-1]:
+                row["up_to"] = whole(number(tier["limits"][unit]))
+            rows.append(row)
+        rows[0] = {**rows[0], "unit_price": "0"}
+        price = {"model": "volume", "tiers": rows}
+        components.append({"id": unit, "kinds": [kind], "period": "calendar_month", "price": price})
+    return components
+
+
+_MILLISECONDS = 1000
+
+
+def _interval(record: Record) -> list[Component]:
+    """CGRateS rates: per time, in increments, another rate from some second on."""
+    groups = sorted(record["price"]["groups"], key=lambda group: number(group["start_s"]))
+    units = [whole(number(group["rate_unit_s"]) * _MILLISECONDS) for group in groups]
+    per, rows = lcm(*units), []
+    for position, (group, unit) in enumerate(zip(groups, units, strict=True), 1):
+        row: dict[str, Any] = {
+            "unit_price": text(number(group["rate"]) * per / unit),
+            "increment": whole(number(group["increment_s"]) * _MILLISECONDS),
+        }
+        if position < len(groups):
+            row["up_to"] = whole(number(groups[position]["start_s"]) * _MILLISECONDS)
+        rows.append(row)
+    if number(record["price"].get("connect_fee")):
+        rows[0]["flat_fee"] = text(number(record["price"]["connect_fee"]))
+    return _single(record, {"model": "graduated", "per": per, "tiers": rows}, ["millisecond"])
+
+
+_WRITERS: dict[str, Callable[[Record], list[Component]]] = {
+    "unit": _unit,
+    "flat": _flat,
+    "package": _package,
+    "graduated": _graduated,
+    "prorated_graduated": _graduated,
+    "volume": _volume,
+    "dynamic": _dynamic,
+    "event_amount": _event_amount,
+    "percentage": _percentage,
+    "graduated_percentage": _graduated_percentage,
+    "blocks": _blocks,
+    "capacity": _capacity,
+    "interval": _interval,
+}
