@@ -37,11 +37,16 @@ class Checked(NamedTuple):
 def read_version(file: Path) -> TariffVersion:
     """Return the version of a file; InvalidFile with every problem, out of reach included."""
     version = parse_tariff(read_document(file), str(file))
+    require_reachable(version, str(file))
+    return version
+
+
+def require_reachable(version: TariffVersion, name: str) -> None:
+    """Refuse a version of which something can never act; `name` is for messages. InvalidFile."""
     place = f"tariff {version.tariff_id} version {version.version}"
     problems = [found.problem(place) for found in unreachable(version)]
     if problems:
-        raise InvalidFile(str(file), problems)
-    return version
+        raise InvalidFile(name, problems)
 
 
 def read_versions(files: Iterable[Path]) -> tuple[list[Checked], list[Problem]]:

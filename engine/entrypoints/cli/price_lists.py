@@ -17,6 +17,7 @@ from engine.adapters.documents.reading import MAX_BYTES
 from engine.adapters.price_list import ImportedPrices, import_price_list
 from engine.adapters.price_list.history import Chain, chain, read_history
 from engine.adapters.price_list.importing import parse_list
+from engine.entrypoints.checking import require_reachable
 from engine.entrypoints.cli.common import (
     AsJson,
     Bootstrap,
@@ -131,6 +132,7 @@ def _read(file: Path) -> str:
 def _kept(imported: ImportedPrices, file: Path | None, bootstrap: str | None) -> str:
     """Write a version to a file, or publish it; return what became of it."""
     if file is None:
+        require_reachable(imported.version, "price list")
         is_new = publish_version(kafka(bootstrap), imported.version)
         return "published" if is_new else "was published before"
     document = json.dumps(imported.document, indent=1, ensure_ascii=False)
