@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.adapters.documents.tariff import ComponentDocument, MatchDocument, TariffDocument
 from engine.adapters.kafka.topics import CONFIGS
-from engine.rating.usage import KINDS
 from engine.settings import kafka_settings
 from tests.docs.generate import PAGES, all_commands
 from tests.docs.pages import DOCS, ROOT, documented_codes
@@ -83,11 +81,3 @@ def test_the_table_of_topics_shows_the_settings_they_are_created_with(topic: str
     largest = int(config["max.message.bytes"]) // 2**20
     row = f"| `{topic}` | {timestamp} | {largest} MiB | {config['cleanup.policy']} |"
     assert row in SETTINGS.read_text(encoding="utf-8")
-
-
-def test_the_tariff_page_names_every_field_and_kind() -> None:
-    text = (REFERENCE / "tariff.md").read_text(encoding="utf-8")
-    models = (TariffDocument, ComponentDocument, MatchDocument)
-    fields = {name for model in models for name in model.model_fields}
-    missing = [name for name in sorted(fields | set(KINDS)) if f"`{name}" not in text]
-    assert missing == []
