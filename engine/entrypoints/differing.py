@@ -16,7 +16,7 @@ from engine.rating.tariff import TariffVersion
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 _FROZEN = "time_zone_transitions"
-_AMOUNTS = ("minimum", "maximum", "allowance", "first_units")
+_AMOUNTS = ("minimum", "maximum", "allowance", "first_units", "first_events")
 _NAMED: Mapping[str, type[BaseModel]] = {
     "components": ComponentDocument,
     "promotions": PromotionDocument,

@@ -167,8 +167,8 @@ class Account:
             elif charge.tariff is not None:
                 added = VersionQuantity(charge.tariff.version, line.metered, line.promotion)
                 self._count(line.counter, added)
-                if line.tally:
-                    self._count(line.tally, added)
+                if line.tallied is not None:
+                    self._count(line.tally, added._replace(metered=line.tallied))
 
     def _count(self, counter: str, added: VersionQuantity) -> None:
         if counter.endswith("/event"):

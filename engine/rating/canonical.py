@@ -99,8 +99,13 @@ def _promotion(promotion: Promotion) -> Document:
     for name, at in (("valid_from", promotion.valid_from), ("valid_to", promotion.valid_to)):
         if at is not None:
             document[name] = format_instant(at)
-    if promotion.first_units is not None:
-        document["first_units"] = promotion.first_units
+    for name, count in (
+        ("first_units", promotion.first_units),
+        ("first_events", promotion.first_events),
+    ):
+        if count is not None:
+            document[name] = count
+    if promotion.is_tallied:
         if promotion.scope != "account":
             document["scope"] = promotion.scope
         if promotion.period != "lifetime":

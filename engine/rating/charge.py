@@ -41,8 +41,8 @@ class Line(NamedTuple):
 
     `quantity` in the kind's unit; `before` and `metered` in pico units of `counter`; `amount` in
     pico is the sum of slices and repricings, None in suspense (then `reason` says why).
-    `promotion` is the one that chose the price, `tally` the counter of its first units; empty:
-    none.
+    `promotion` is the one that chose the price, `tally` the counter of its first units or events,
+    of which the line takes `tallied` pico; empty and None: none.
     """
 
     component: str
@@ -58,6 +58,7 @@ class Line(NamedTuple):
     reason: str
     promotion: str = ""
     tally: str = ""
+    tallied: int | None = None
 
 
 class TariffReference(NamedTuple):

@@ -83,8 +83,8 @@ class Promotion:
     """Another price for usage that it matches, within [valid_from, valid_to) (us UTC; None: open).
 
     `percent_off` the component's price, or a `price` in its place. `components` empty: all.
-    `first_units`: only for so many metered units, counted together over all components that it
-    touches, by `scope` and `period`.
+    `first_units`, `first_events`: only for so many metered units or events, counted together over
+    all components that it touches, by `scope` and `period`.
     """
 
     promotion_id: str
@@ -96,6 +96,7 @@ class Promotion:
     valid_from: int | None = None
     valid_to: int | None = None
     first_units: int | None = None
+    first_events: int | None = None
     scope: str = "account"
     period: str = "lifetime"
 
@@ -103,6 +104,11 @@ class Promotion:
     def name(self) -> str:
         """How people know it within its tariff."""
         return self.promotion_id
+
+    @property
+    def is_tallied(self) -> bool:
+        """Whether only the first units or events are under it."""
+        return self.first_units is not None or self.first_events is not None
 
     def is_valid(self, at: int) -> bool:
         """Whether it holds for usage at an instant."""

@@ -23,6 +23,7 @@ from engine.rating.charge import (
     Repricing,
     TariffReference,
 )
+from engine.rating.component import Promotion
 from engine.rating.counter import Standing, count, counter_key, tally_key, units
 from engine.rating.errors import Refusal
 from engine.rating.money import LIMIT_PICO, PICO
@@ -168,17 +169,33 @@ class _EventRating:
         if promoted is None:
             return [self.line(kind, quantity, quantity * price.weight_pico, price)]
         promotion = promoted.promotion
-        under, tally = quantity, ""
-        if promotion.first_units is not None:
-            tally = tally_key(self._account, self._event, self._tariff_id, promotion)
-            left = promotion.first_units * PICO - units(self._standing(tally))
-            under = max(0, min(quantity, left // price.weight_pico))
+        if not promotion.is_tallied:
+            return [self.line(kind, quantity, quantity * price.weight_pico, price, promoted)]
+        tally = tally_key(self._account, self._event, self._tariff_id, promotion)
+        under, taken = self._places(promotion, tally, quantity, price.weight_pico)
         lines, rest = [], quantity - under
         if under:
-            lines.append(self.line(kind, under, under * price.weight_pico, price, promoted, tally))
+            metered = under * price.weight_pico
+            lines.append(self.line(kind, under, metered, price, promoted, tally, taken))
         if rest:
             lines.append(self.line(kind, rest, rest * price.weight_pico, price))
         return lines
+
+    def _places(
+        self, promotion: Promotion, tally: str, quantity: int, weight_pico: int
+    ) -> tuple[int, int]:
+        """Return how much of a kind is under a promotion, and what that takes of its tally in pico.
+
+        Units are taken whole. An event takes one place, with the first kind that is under it.
+        """
+        taken = units(self._standing(tally))
+        if promotion.first_events is not None:
+            if tally in self._touched:
+                return quantity, 0
+            return (quantity, PICO) if taken < promotion.first_events * PICO else (0, 0)
+        left = (promotion.first_units or 0) * PICO - taken
+        under = max(0, min(quantity, left // weight_pico))
+        return under, under * weight_pico
 
     def _standing(self, key: str) -> Standing:
         if key in self._touched:
@@ -193,6 +210,7 @@ class _EventRating:
         price: KindPrice,
         promoted: PromotedPrice | None = None,
         tally: str = "",
+        tallied: int | None = None,
     ) -> Line:
         """Return a line of metered units in pico, and put them into their counter."""
         component = price.component
@@ -200,8 +218,8 @@ class _EventRating:
         name = "" if promoted is None else promoted.promotion.promotion_id
         added = VersionQuantity(self._version, metered, name)
         before, repricings = self._count(key, added, component.component_id)
-        if tally:
-            self._touched[tally] = (*self._standing(tally), added)
+        if tallied is not None:
+            self._touched[tally] = (*self._standing(tally), added._replace(metered=tallied))
         amounts = price.amounts if promoted is None else promoted.amounts
         slices = amounts.slices(before, before + metered)
         amount = sum([part.amount for part in slices])
@@ -221,6 +239,7 @@ class _EventRating:
             "",
             name,
             tally,
+            tallied,
         )
 
     def _count(

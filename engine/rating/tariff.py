@@ -179,7 +179,7 @@ def _check_promotions(version: TariffVersion) -> None:
                 raise InvalidDocument(f"{place}, components", component_id, "a component's id")
         if promotion.price is not None:
             _check_price(f"{place}, price", promotion.price, promotion.kinds)
-        if promotion.price is not None or promotion.first_units is not None:
+        if promotion.price is not None or promotion.is_tallied:
             for component in version.components:
                 if component.is_of_supplier_cost and _may_touch(promotion, component):
                     raise InvalidDocument(
@@ -245,10 +245,13 @@ def _check_supplier(version: TariffVersion) -> None:
             )
         if component.is_of_supplier_cost:
             raise InvalidDocument(f"{place}, price.of", SUPPLIER_COST, "a supplier's own price")
-    if any(promotion.first_units is not None for promotion in version.promotions):
-        raise InvalidDocument(
-            f"{_place(version)}, promotions", "first_units", "none in a supplier's tariff"
-        )
+    for promotion in version.promotions:
+        if promotion.is_tallied:
+            raise InvalidDocument(
+                f"{_place(version)}, promotion {promotion.promotion_id}",
+                "first_units or first_events",
+                "a promotion of all usage: a supplier's tariff counts nothing",
+            )
 
 
 def _require_once(place: str, what: str, ids: Sequence[str]) -> None:

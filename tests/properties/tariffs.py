@@ -226,9 +226,10 @@ def promotions(number: int) -> Documents:
         st.fixed_dictionaries({"percent_off": st.sampled_from(["0", "12.5", "33.3333", "100"])}),
         st.fixed_dictionaries({"price": COUNTED_PRICES}),
     )
-    first = st.fixed_dictionaries(
-        {"first_units": st.integers(1, 60)},
-        optional={"scope": st.sampled_from(SCOPES), "period": st.sampled_from(PERIODS)},
+    counted = {"scope": st.sampled_from(SCOPES), "period": st.sampled_from(PERIODS)}
+    first = st.one_of(
+        st.fixed_dictionaries({"first_units": st.integers(1, 60)}, optional=counted),
+        st.fixed_dictionaries({"first_events": st.integers(1, 3)}, optional=counted),
     )
     rest = st.fixed_dictionaries(
         {"id": st.just(f"promotion-{number}")},

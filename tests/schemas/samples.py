@@ -102,6 +102,7 @@ LINES = [
         "reason": "",
         "promotion": "summer",
         "tally": "business//summer/acme/lifetime",
+        "tallied": to_decimal(310 * PICO),
     },
     {
         "component": "",
@@ -117,6 +118,7 @@ LINES = [
         "reason": "no_price",
         "promotion": "",
         "tally": "",
+        "tallied": None,
     },
 ]
 

@@ -145,6 +145,7 @@ def _line(line: Line) -> bytes:
             repeated_text(line.reason),
             repeated_text(line.promotion),
             repeated_text(line.tally),
+            optional_decimal(line.tallied),
         )
     )
 
@@ -231,6 +232,7 @@ def _supplier_fields(supplier: Supplied) -> dict[str, Any]:
 
 
 def _line_fields(line: Line) -> dict[str, Any]:
+    tallied = line.tallied
     return {
         "component": line.component,
         "kind": line.kind,
@@ -264,6 +266,7 @@ def _line_fields(line: Line) -> dict[str, Any]:
         "reason": line.reason,
         "promotion": line.promotion,
         "tally": line.tally,
+        "tallied": None if tallied is None else to_decimal(tallied),
     }
 
 
@@ -321,7 +324,7 @@ def _supplied_of(fields: dict[str, Any]) -> Supplied:
 
 
 def _line_of(fields: dict[str, Any]) -> Line:
-    amount = fields["amount"]
+    amount, tallied = fields["amount"], fields["tallied"]
     return Line(
         fields["component"],
         fields["kind"],
@@ -355,6 +358,7 @@ def _line_of(fields: dict[str, Any]) -> Line:
         fields["reason"],
         fields["promotion"],
         fields["tally"],
+        None if tallied is None else from_decimal(tallied),
     )
 
 

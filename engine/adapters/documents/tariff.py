@@ -102,15 +102,22 @@ class PromotionDocument(DocumentModel):
     valid_from: Moment | None = Field(default=None, description="First time of use.")
     valid_to: Moment | None = Field(default=None, description="First time of use after it.")
     first_units: Whole | None = Field(default=None, description="Only for so many metered units.")
-    scope: Scope = Field(default="account", description="Whose first units.")
-    period: Period = Field(default="lifetime", description="The first units of which time.")
+    first_events: Whole | None = Field(default=None, description="Only for so many events.")
+    scope: Scope = Field(default="account", description="Whose first units or events.")
+    period: Period = Field(default="lifetime", description="The first of which time.")
 
     @model_validator(mode="after")
     def _is_one_promotion(self) -> "PromotionDocument":
         if (self.percent_off is None) == (self.price is None):
             raise ValueError("either percent_off or price")
-        if self.first_units is None and self.model_fields_set & {"scope", "period"}:
-            raise ValueError("scope and period only with first_units")
+        if self.first_units is not None and self.first_events is not None:
+            raise ValueError("either first_units or first_events")
+        if (
+            self.first_units is None
+            and self.first_events is None
+            and self.model_fields_set & {"scope", "period"}
+        ):
+            raise ValueError("scope and period only with first_units or first_events")
         if self.valid_from and self.valid_to and self.valid_to <= self.valid_from:
             raise ValueError("valid_to after valid_from")
         return self
@@ -127,6 +134,7 @@ class PromotionDocument(DocumentModel):
             None if self.valid_from is None else instant(self.valid_from),
             None if self.valid_to is None else instant(self.valid_to),
             self.first_units,
+            self.first_events,
             self.scope,
             self.period,
         )
