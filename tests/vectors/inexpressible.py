@@ -10,8 +10,10 @@ from fractions import Fraction
 from tests.vectors.offline import Vector, charged_amount
 from tests.vectors.price_models import (
     conversion_of,
+    counts_free_events,
     each_event_alone,
     free_amount,
+    free_events,
     splits_round_alone,
     write_price,
 )
@@ -43,26 +45,28 @@ def _tier(price: Record, units: Fraction) -> int:
     return next(i for i, bound in enumerate(bounds) if bound is None or units <= number(bound))
 
 
-def _free_events_of_a_percentage(record: Record) -> bool:
-    """The first N events are free, and that is not what the first units of the promotion are.
+def _free_by_number_and_amount(record: Record) -> bool:
+    """Events are free by their number and their amount, and no one promotion is both.
 
     What is free is decided as the README of the vectors says.
     """
     price, usage = record["price"], record["usage"]
-    if price["model"] != "percentage":
+    if price["model"] != "percentage" or "events" in usage:
         return False
-    if "events" in usage:
-        return bool(number(price.get("free_events"))) and not free_amount(price)
     totals = [number(t) for t in usage.get("running_totals_of_free_candidates") or []]
-    events, amount = int(number(price.get("free_events"))), free_amount(price)
+    events, amount = free_events(price), free_amount(price)
     last = totals[-1] if totals else Fraction(0)
     all_counted = 0 < events < len(totals)
     free = totals[events - 1] if all_counted else min(last, amount or last)
     under = len([total for total in totals if total < amount])
     free_of_fee = min([n for n in (events, under) if n], default=0)
     sums = [*running(percentage_events(record))]
-    ours = min(sums[-1] if sums else Fraction(0), amount)
-    ours_of_fee = len([total for total in sums if total <= amount])
+    if counts_free_events(record):
+        ours_of_fee = min(events, len(sums))
+        ours = sums[ours_of_fee - 1] if sums else Fraction(0)
+    else:
+        ours = min(sums[-1] if sums else Fraction(0), amount)
+        ours_of_fee = len([total for total in sums if total <= amount])
     same_fees = not number(price.get("fixed_per_event")) or ours_of_fee == free_of_fee
     return not (ours == free and same_fees)
 
@@ -110,7 +114,7 @@ def _billed_otherwise(record: Record) -> bool:
 
 REASONS: dict[str, Callable[[Record], bool]] = {
     "tier_by_other_units": _tier_by_other_units,
-    "free_events_of_a_percentage": _free_events_of_a_percentage,
+    "free_by_number_and_amount": _free_by_number_and_amount,
     "capacity_of_several_units": _capacity_of_several_units,
     "splits_that_round_alone": _splits_that_round_alone,
     "half_up_in_tiers": _half_up_in_tiers,

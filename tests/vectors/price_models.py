@@ -235,7 +235,7 @@ def _percentage(record: Record) -> list[Component]:
         component["maximum"] = text(number(price["per_event_max"]))
     tiers = [tier]
     least = number(price.get("per_event_min"))
-    if free_amount(price) and least > fee:
+    if write_promotions(record) and least > fee:
         up_to = int((least - fee) / rate)
         tiers = [{"up_to": up_to, "flat_fee": text(least)}, tier] if up_to else tiers
     elif least:
@@ -248,12 +248,31 @@ def free_amount(price: Record) -> Fraction:
     return number(price.get("free_amount"))
 
 
+def free_events(price: Record) -> int:
+    """Return the number of events that a percentage leaves free."""
+    return whole(number(price.get("free_events")))
+
+
+def counts_free_events(record: Record) -> bool:
+    """Say whether it is the number of events that ends what is free, not their amount."""
+    price, usage = record["price"], record["usage"]
+    totals = [number(t) for t in usage.get("running_totals_of_free_candidates") or []]
+    events, amount = free_events(price), free_amount(price)
+    reached = len(totals) > events and totals[events - 1] < amount
+    return bool(events) and (not amount or reached)
+
+
 def write_promotions(record: Record) -> list[dict[str, Any]]:
-    """Return the promotions of the tariff: a percentage's free amount is its first units."""
-    if record["price"]["model"] != "percentage" or not free_amount(record["price"]):
+    """Return the promotions of the tariff: what a percentage leaves free, by events or amount."""
+    price = record["price"]
+    if price["model"] != "percentage":
         return []
-    first = whole(free_amount(record["price"]))
-    return [{"id": "free", "kinds": [MONEY], "percent_off": "100", "first_units": first}]
+    free = {"id": "free", "kinds": [MONEY], "percent_off": "100"}
+    if counts_free_events(record):
+        return [{**free, "first_events": free_events(price)}]
+    if free_amount(price):
+        return [{**free, "first_units": whole(free_amount(price))}]
+    return []
 
 
 def _blocks(record: Record) -> list[Component]:
