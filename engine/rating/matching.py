@@ -99,6 +99,11 @@ class Match:
         )
         object.__setattr__(self, "specificity", ranks)
 
+    def named(self) -> Iterator[tuple[str, ...]]:
+        """Yield each account, subject and model that it names together; empty: it names none."""
+        named = (self.account, self.subject, self.model)
+        yield from product(*[pattern.choices or ("",) for pattern in named])
+
     @property
     def patterns(self) -> tuple[Pattern, ...]:
         """The patterns in the order of `DIMENSIONS`."""
@@ -197,13 +202,13 @@ def most_specific(candidates: Sequence[_Candidate], facts: Facts) -> _Candidate 
 def ambiguities(components: Sequence[Matched]) -> Iterator[Ambiguity]:
     """Yield each pair of components (pricing one kind) that ties for some event.
 
-    Ranks must be equal, so both name accounts and models or neither does: grouping by rank and by
-    what is named keeps real price lists (thousands of models) linear.
+    Ranks must be equal, so both name accounts, subjects and models or neither does: grouping by
+    rank and by what is named keeps real price lists (thousands of models) linear.
     """
     groups: dict[object, list[Matched]] = {}
     for component in components:
         match = component.match
-        for named in product(match.account.choices or ("",), match.model.choices or ("",)):
+        for named in match.named():
             groups.setdefault((match.specificity, named), []).append(component)
     for group in groups.values():
         for first, second in combinations(group, 2):

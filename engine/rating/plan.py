@@ -6,6 +6,7 @@ and kept: a cache, never a meaning. The key holds only what some component or pr
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from itertools import product
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -46,24 +47,21 @@ Plan = dict[str, KindPrice]
 
 
 class Candidates:
-    """The components of a version, found by the accounts and models that they name."""
+    """The components of a version, found by the accounts, subjects and models that they name."""
 
     def __init__(self, components: Sequence[Component]) -> None:
-        self._named: dict[tuple[str, str], list[Component]] = {}
+        self._named: dict[tuple[str, ...], list[Component]] = {}
         for component in components:
-            for account in component.match.account.choices or ("",):
-                for model in component.match.model.choices or ("",):
-                    self._named.setdefault((account, model), []).append(component)
+            for named in component.match.named():
+                self._named.setdefault(named, []).append(component)
         windows = [c.match.windows for c in components if c.match.windows is not None]
         self.turns = sorted({minute for w in windows for minute in (*w.starts, *w.ends)})
 
     def pricing(self, kind: str, facts: Facts) -> tuple[Component, str] | None:
         """Return the component that prices a kind of an event, and the name by which it does."""
+        named = [dict.fromkeys((text, "")) for text in (facts.account, facts.subject, facts.model)]
         candidates = [
-            component
-            for account in dict.fromkeys((facts.account, ""))
-            for model in dict.fromkeys((facts.model, ""))
-            for component in self._named.get((account, model), ())
+            component for key in product(*named) for component in self._named.get(key, ())
         ]
         for name in (kind, WILDCARD) if kind in WILDCARD_KINDS else (kind,):
             pricing = [c for c in candidates if any(name == named for named, _ in c.weights)]

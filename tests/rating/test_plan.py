@@ -81,3 +81,16 @@ def test_units_of_each_model_weigh_what_they_weigh_whatever_was_asked_before() -
         prices = version.prices(usage(model=model))
         assert prices["input"].weight_pico == of_input * 10**12
         assert prices["output"].weight_pico == of_output * 10**12
+
+
+def test_one_of_thousands_of_logins_with_prices_of_their_own_is_found() -> None:
+    rows = [
+        f"  - {{id: login-{number}, match: {{subject: login-{number}}}, kinds: [input],"
+        f" price: {{model: unit, unit_price: {number}}}}}"
+        for number in range(1, 2001)
+    ]
+    head = "tariff_id: plan\nversion: 1\neffective_from: 2026-01-01T00:00:00Z\ncurrency: USD\n"
+    version = tariff("\n".join([f"{head}components:", *rows]))
+    prices = version.prices(usage(subject="login-1999"))
+    assert prices["input"].component.component_id == "login-1999"
+    assert version.prices(usage(subject="login-2001")) == {}
