@@ -7,7 +7,7 @@ same usage.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import combinations
@@ -16,7 +16,7 @@ from engine.rating.amount import AmountFunction
 from engine.rating.canonical import canonical_document
 from engine.rating.component import WILDCARD, WILDCARD_KINDS, Component, Promotion
 from engine.rating.errors import InvalidDocument
-from engine.rating.matching import ambiguities
+from engine.rating.matching import Ambiguity, ambiguities
 from engine.rating.money import format_decimal
 from engine.rating.pattern import Pattern
 from engine.rating.period import UTC_ZONE, FrozenZone
@@ -187,8 +187,10 @@ def _check_promotions(version: TariffVersion) -> None:
                         f"component {component.component_id}",
                         "percent_off for all units: that component is a share of supplier cost",
                     )
-    for first, second in _simultaneous(version.promotions):
-        _refuse_ties(f"{_place(version)}, promotions", [first, second])
+    named = {promotion.promotion_id: promotion for promotion in version.promotions}
+    for tie in ambiguities(version.promotions):
+        if _compete(named[tie.first], named[tie.second]):
+            raise _tie_error(f"{_place(version)}, promotions", tie)
 
 
 def _may_touch(promotion: Promotion, component: Component) -> bool:
@@ -199,18 +201,16 @@ def _may_touch(promotion: Promotion, component: Component) -> bool:
     return touched and promotion.match.meeting(component.match) is not None
 
 
-def _simultaneous(promotions: Sequence[Promotion]) -> Iterator[tuple[Promotion, Promotion]]:
-    """Yield each pair of promotions that hold at one instant and share a kind and a component."""
-    for number, first in enumerate(promotions):
-        for second in promotions[number + 1 :]:
-            starts = [p.valid_from for p in (first, second) if p.valid_from is not None]
-            ends = [p.valid_to for p in (first, second) if p.valid_to is not None]
-            apart = starts and ends and max(starts) >= min(ends)
-            kinds = _named_kinds(first) & _named_kinds(second)
-            components = {*first.components} & {*second.components}
-            shared = components or not first.components or not second.components
-            if not apart and kinds and shared:
-                yield first, second
+def _compete(first: Promotion, second: Promotion) -> bool:
+    """Whether two promotions hold at one instant for a kind and a component that they share."""
+    starts = [p.valid_from for p in (first, second) if p.valid_from is not None]
+    ends = [p.valid_to for p in (first, second) if p.valid_to is not None]
+    if starts and ends and max(starts) >= min(ends):
+        return False
+    both_name = first.components and second.components
+    if both_name and not {*first.components} & {*second.components}:
+        return False
+    return bool(_named_kinds(first) & _named_kinds(second))
 
 
 def _named_kinds(promotion: Promotion) -> set[str]:
@@ -260,10 +260,14 @@ def _require_once(place: str, what: str, ids: Sequence[str]) -> None:
         raise InvalidDocument(place, twice[0], f"each {what} id once")
 
 
-def _refuse_ties(place: str, entries: Sequence[Component] | Sequence[Promotion]) -> None:
-    for tie in ambiguities(entries):
-        raise InvalidDocument(
-            place,
-            f"{tie.first} and {tie.second}",
-            f"different specificity where both can match one event: {tie.event.described()}",
-        )
+def _refuse_ties(place: str, components: Sequence[Component]) -> None:
+    for tie in ambiguities(components):
+        raise _tie_error(place, tie)
+
+
+def _tie_error(place: str, tie: Ambiguity) -> InvalidDocument:
+    return InvalidDocument(
+        place,
+        f"{tie.first} and {tie.second}",
+        f"different specificity where both can match one event: {tie.event.described()}",
+    )
