@@ -17,7 +17,7 @@ from engine.entrypoints.tallying import Tally
 from engine.rating.command import AssignTariff, OpenAccount
 from engine.rating.errors import InvalidDocument, Refusal
 from engine.rating.month import month_of
-from engine.rating.period import FIRST_INSTANT, billing_month
+from engine.rating.period import FIRST_INSTANT, LAST_INSTANT, billing_month
 from engine.rating.tariff import TariffVersion
 
 Lines = Callable[[], Iterable[tuple[int, str]]]
@@ -63,7 +63,7 @@ def always_in_force(version: TariffVersion) -> TariffVersion:
 
 
 def extent_of(lines: Lines) -> Extent:
-    """Return the extent of usage; a line that is no usage is only counted."""
+    """Return the extent of usage; a line that is rejected on every plan is only counted."""
     first_uses: dict[str, int] = {}
     last_use, count = FIRST_INSTANT, 0
     for _, text in lines():
@@ -71,7 +71,9 @@ def extent_of(lines: Lines) -> Extent:
         data = read_json(text)
         account_id = data.get("account_id") if isinstance(data, dict) else None
         at = parse_time("occurred_at", data.get("occurred_at")) if account_id else None
-        if isinstance(account_id, str) and isinstance(at, int):
+        if not isinstance(account_id, str) or not isinstance(at, int):
+            continue
+        if FIRST_INSTANT <= at < LAST_INSTANT:
             first_uses[account_id] = min(at, first_uses.get(account_id, at))
             last_use = max(at, last_use)
     return Extent(first_uses, last_use, count)

@@ -248,6 +248,20 @@ def test_what_every_plan_rejects_makes_none_incomparable(folder: Path, command: 
     assert (first["comparable"], second["percent_above_cheapest"]) == (True, "+49.98")
 
 
+@pytest.mark.parametrize("year", ["1999", "2050", "2051"])
+def test_usage_of_a_time_that_no_tariff_knows_is_rejected_and_stops_no_comparison(
+    folder: Path, command: Command, year: str
+) -> None:
+    stray = usage("e9", input=1).replace("2026", year).replace("acme", "globex")
+    with (folder / "usage.jsonl").open("a") as file:
+        file.write("\n" + stray)
+    ran = command(
+        "tariff", "compare", "--usage", folder / "usage.jsonl", folder / "flat.yaml", "--json"
+    )
+    assert ran.code == 4
+    assert json.loads(ran.out)["plans"][0]["total"] == "27"
+
+
 def test_a_minimum_is_owed_for_every_month_from_the_first_use_to_the_last(
     folder: Path, command: Command
 ) -> None:
