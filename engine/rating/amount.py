@@ -17,8 +17,9 @@ from typing import NamedTuple
 from engine.rating.money import PICO, format_decimal, format_pico
 from engine.rating.price import Increment, Price, Tier
 
-MINIMUM_TIER = -1
-"""The tier of a slice that holds what a minimum per event adds."""
+BOUND_TIER = -1
+"""The tier of a slice that holds what a minimum per event adds, or what the bounds of a whole
+counter change."""
 
 _UNIT_PRICE_DECIMALS = 40
 """18 of a written price, 8 of a markup and 8 of a promotion fit in."""
@@ -125,10 +126,15 @@ class AmountFunction:
 
     def amount(self, x: int) -> int:
         """Return floor(A(x)) in pico for x >= 0 pico units."""
-        if x == 0:
-            return 0
-        amount = self._capped(self._priced(self._billed(x)))
-        return max(self._minimum, amount)
+        return self.bounded(self.priced(x)) if x else 0
+
+    def priced(self, x: int) -> int:
+        """Return what x pico units come to in pico, floored, before maximum and minimum."""
+        return self._priced(self._billed(x))
+
+    def bounded(self, amount: int) -> int:
+        """Return an amount of some usage within maximum and minimum."""
+        return max(self._minimum, self._capped(amount))
 
     def slices(self, before: int, after: int) -> tuple[Slice, ...]:
         """Return how the units (before, after] run through the tiers, in order."""
@@ -145,7 +151,7 @@ class AmountFunction:
             rest = self.amount(after) - self.amount(before) - sum(part.amount for part in found)
             if rest:
                 owed = format_pico(self._minimum)
-                found.append(Slice(MINIMUM_TIER, 0, "0", 1, owed, rest))
+                found.append(Slice(BOUND_TIER, 0, "0", 1, owed, rest))
         return tuple(found)
 
     def _billed(self, x: int) -> int:
@@ -214,6 +220,13 @@ class AmountFunction:
         step = self._steps[number]
         units = _counted(y, step.increment)
         return Slice(number, units, step.unit_price, self._per, step.flat_fee, amount)
+
+
+def bounded_slices(slices: tuple[Slice, ...], amount: int) -> tuple[Slice, ...]:
+    """Return slices that add up to the amount which the bounds of a whole counter leave."""
+    kept = tuple(part for part in slices if part.tier != BOUND_TIER)
+    rest = amount - sum([part.amount for part in kept])
+    return (*kept, Slice(BOUND_TIER, 0, "0", 1, "", rest)) if rest else kept
 
 
 def _in_pico(increment: Increment | None) -> Increment | None:

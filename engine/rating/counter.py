@@ -6,7 +6,7 @@ version that rated them, and under a promotion where one chose the price. Its *t
 of the quantities that stand: the sum over versions, by effective_from, and within a version over
 promotions, by id, of floor(A(N)) - floor(A(N - n)), N counting these and all earlier units, n the
 own ones. Every charge is a change of this total (semantics section 2). A volume price counts from
-zero in each version and promotion.
+zero in each version and promotion. Maximum and minimum bound all units of a version together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,11 +26,25 @@ Standing = tuple[VersionQuantity, ...]
 
 
 class Counted(NamedTuple):
-    """Units put into a counter: the units in front of them, and what they moved behind them."""
+    """Units put into a counter: those in front of them, their cost, and what they moved behind."""
 
     before: int
+    amount: int
     repricings: tuple[Repricing, ...]
     after: Standing
+
+
+_Key = tuple[int, str]
+"""A tariff version, and a promotion or none."""
+
+
+class _Part(NamedTuple):
+    """Units under one version and promotion: those in front of them, and what they come to."""
+
+    before: int
+    metered: int
+    amount: int
+    starts_anew: bool
 
 
 def counter_key(account: Account, event: UsageEvent, tariff_id: str, component: Component) -> str:
@@ -84,37 +98,60 @@ def count(
     own_key = (added.version, added.promotion)
     quantities = {(entry.version, entry.promotion): entry.metered for entry in standing}
     quantities.setdefault(own_key, 0)
-    before, own_before, passed, repricings = 0, 0, False, []
-    for version, promotion, own in _in_order(quantities, timeline):
-        if passed and own:
-            amounts = _amounts(timeline, version, promotion, component_id)
-            if not amounts.starts_anew:
-                change = _shift(amounts, before, own, added.metered)
-                repricings.append(Repricing(version, before, own, change, promotion))
-        if (version, promotion) == own_key:
-            amounts = _amounts(timeline, version, promotion, component_id)
-            own_before, passed = own if amounts.starts_anew else before + own, True
-        before += own
+    stood = _parts(quantities, component_id, timeline)
     quantities[own_key] += added.metered
-    after = tuple(
-        VersionQuantity(version, metered, promotion)
-        for (version, promotion), metered in quantities.items()
+    stands = _parts(quantities, component_id, timeline)
+    behind = [*stood][[*stood].index(own_key) + 1 :]
+    own = stood[own_key]
+    return Counted(
+        own.metered if own.starts_anew else own.before + own.metered,
+        stands[own_key].amount - own.amount,
+        tuple(_moved(key, stood, stands) for key in behind if _is_moved(key, stood, stands)),
+        tuple(
+            VersionQuantity(version, metered, promotion)
+            for (version, promotion), metered in quantities.items()
+        ),
     )
-    return Counted(own_before, tuple(repricings), after)
 
 
 def total(standing: Standing, component_id: str, timeline: Sequence[KnownVersion]) -> int:
     """Return what the units of a counter come to, in pico."""
     quantities = {(entry.version, entry.promotion): entry.metered for entry in standing}
-    before, amount = 0, 0
-    for version, promotion, own in _in_order(quantities, timeline):
+    return sum(part.amount for part in _parts(quantities, component_id, timeline).values())
+
+
+def _parts(
+    quantities: dict[_Key, int], component_id: str, timeline: Sequence[KnownVersion]
+) -> dict[_Key, _Part]:
+    """Return what a counter's units come to, in their order.
+
+    Maximum and minimum bound what the units of one version come to together, promoted or not.
+    """
+    parts: dict[_Key, _Part] = {}
+    before, current, reached, bounded = 0, 0, 0, 0
+    for version, promotion, metered in _in_order(quantities, timeline):
         amounts = _amounts(timeline, version, promotion, component_id)
-        if amounts.starts_anew:
-            amount += amounts.amount(own)
-        else:
-            amount += amounts.amount(before + own) - amounts.amount(before)
-        before += own
-    return amount
+        front = 0 if amounts.starts_anew else before
+        if version != current:
+            current, reached = version, amounts.priced(front)
+            bounded = amounts.bounded(reached) if front else 0
+        reached += amounts.priced(front + metered) - amounts.priced(front)
+        amount = amounts.bounded(reached) - bounded if metered else 0
+        parts[version, promotion] = _Part(before, metered, amount, amounts.starts_anew)
+        before, bounded = before + metered, bounded + amount
+    return parts
+
+
+def _is_moved(key: _Key, stood: dict[_Key, _Part], stands: dict[_Key, _Part]) -> bool:
+    """Whether units behind others are told of: those that count on, and those whose cost changes."""
+    part = stood[key]
+    return bool(part.metered) and (not part.starts_anew or part.amount != stands[key].amount)
+
+
+def _moved(key: _Key, stood: dict[_Key, _Part], stands: dict[_Key, _Part]) -> Repricing:
+    version, promotion = key
+    part, change = stood[key], stands[key].amount - stood[key].amount
+    return Repricing(version, part.before, part.metered, change, promotion)
 
 
 def _in_order(
@@ -137,9 +174,3 @@ def _amounts(
     raise BrokenInvariant(
         f"version {number} counted units of component {component_id} {promotion} that it has not"
     )
-
-
-def _shift(amounts: AmountFunction, before: int, own: int, moved: int) -> int:
-    """Return how the cost of `own` units changes when `moved` units come in front of them."""
-    cost = amounts.amount(before + moved + own) - amounts.amount(before + moved)
-    return cost - (amounts.amount(before + own) - amounts.amount(before))

@@ -15,6 +15,7 @@ These functions read the account and decide; `Account.apply` folds the result in
 from collections.abc import Mapping, Sequence
 
 from engine.rating.account import Account, VersionQuantity
+from engine.rating.amount import bounded_slices
 from engine.rating.charge import (
     RATED,
     SUSPENSE,
@@ -217,12 +218,16 @@ class _EventRating:
         key = counter_key(self._account, self._event, self._tariff_id, component)
         name = "" if promoted is None else promoted.promotion.promotion_id
         added = VersionQuantity(self._version, metered, name)
-        before, repricings = self._count(key, added, component.component_id)
+        before, amount, repricings = self._count(key, added, component.component_id)
         if tallied is not None:
             self._touched[tally] = (*self._standing(tally), added._replace(metered=tallied))
         amounts = price.amounts if promoted is None else promoted.amounts
         slices = amounts.slices(before, before + metered)
-        amount = sum([part.amount for part in slices])
+        sliced = sum([part.amount for part in slices])
+        if amount is None:
+            amount = sliced
+        elif amount != sliced:
+            slices = bounded_slices(slices, amount)
         if repricings:
             amount += sum([change.amount for change in repricings])
         return Line(
@@ -244,18 +249,21 @@ class _EventRating:
 
     def _count(
         self, key: str, added: VersionQuantity, component_id: str
-    ) -> tuple[int, tuple[Repricing, ...]]:
-        """Put units into a counter; return the units in front of them and what they moved."""
+    ) -> tuple[int, int | None, tuple[Repricing, ...]]:
+        """Put units into a counter; return those in front, their cost, and what they moved.
+
+        The cost is None where they stand alone: then their price says it.
+        """
         standing = self._standing(key)
         if not standing:
             self._touched[key] = (added,)
-            return 0, ()
+            return 0, None, ()
         first = standing[0]
         if len(standing) == 1 and first.stands_with(added):
             self._touched[key] = (added.plus(first.metered),)
-            return first.metered, ()
+            return first.metered, None, ()
         adopted = self._account.adopted[self._tariff_id]
         timeline = self._book.timeline(self._tariff_id, adopted)
         counted = count(standing, added, component_id, timeline)
         self._touched[key] = counted.after
-        return counted.before, counted.repricings
+        return counted.before, counted.amount, counted.repricings

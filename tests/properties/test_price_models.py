@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.adapters.documents.tariff import parse_tariff
-from engine.rating.amount import MINIMUM_TIER, AmountFunction
+from engine.rating.amount import BOUND_TIER, AmountFunction
 from engine.rating.money import PICO
 from tests.properties.second_opinion import Document, total_so_far
 from tests.properties.tariffs import ALL_PRICES, MODIFIERS, Documents, decimals
@@ -96,7 +96,7 @@ def test_a_cost_of_nothing_else_than_a_minimum_per_event_is_a_slice_of_its_own(
     for x in units:
         if x:
             assert [(p.tier, p.amount) for p in amounts.slices(0, x) if p.amount] == [
-                (MINIMUM_TIER, 2 * PICO)
+                (BOUND_TIER, 2 * PICO)
             ]
 
 

@@ -14,7 +14,7 @@ from engine.entrypoints.cli.common import (
     progress_bar,
 )
 from engine.entrypoints.cli.evidence import FromArchive, opened_evidence
-from engine.rating.amount import MINIMUM_TIER, Slice
+from engine.rating.amount import BOUND_TIER, Slice
 from engine.rating.charge import SETTLEMENT, SUSPENSE, Charge, Line
 from engine.rating.money import format_pico
 from engine.rating.period import format_instant
@@ -170,7 +170,9 @@ def _under(promotion: str) -> str:
 
 
 def _slice_text(part: Slice) -> str:
-    if part.tier == MINIMUM_TIER:
+    if part.tier == BOUND_TIER:
+        if not part.flat_fee:
+            return f"within minimum and maximum of the whole: {format_pico(part.amount)}"
         return f"at least {part.flat_fee} per event: {format_pico(part.amount)} more"
     per = f" / {part.per:,}" if part.per != 1 else ""
     fee = f" + {part.flat_fee} on entering the tier" if part.flat_fee else ""
