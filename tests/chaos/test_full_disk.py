@@ -97,6 +97,7 @@ def limit_files(worker: Started, size: int) -> None:
 def test_without_room_for_identities_a_worker_goes_on_charging(stream: Stream) -> None:
     with limited_worker(stream) as worker:
         stream.send_until(lambda: bool(worker.events("partition_recovered")), "it has begun")
+        stream.wait_until_decided()  # every index is open: a join that is not over opens it again
         limit_files(worker, _NOTHING_FITS)
         charge_until(stream, worker, "identities_not_written")
         again = stream.sent[:50]
