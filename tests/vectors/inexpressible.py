@@ -7,18 +7,18 @@ with the closest form.
 from collections.abc import Callable
 from fractions import Fraction
 
-from tests.vectors.offline import Vector, charged_amount
-from tests.vectors.price_models import (
+from tests.vectors.conversions import (
     conversion_of,
-    counts_free_events,
     each_event_alone,
-    free_amount,
-    free_events,
+    frees_part_of_a_block,
+    rounding_of,
     splits_round_alone,
-    write_price,
 )
+from tests.vectors.offline import Vector, charged_amount
+from tests.vectors.percentages import promotion_of
+from tests.vectors.price_models import fee_of_an_earlier_split, write_price
 from tests.vectors.records import Record, number, rounded
-from tests.vectors.usages import percentage_events, read_usage, running
+from tests.vectors.usages import read_usage, running
 
 
 def reason(record: Record) -> str:
@@ -46,29 +46,8 @@ def _tier(price: Record, units: Fraction) -> int:
 
 
 def _free_by_number_and_amount(record: Record) -> bool:
-    """Events are free by their number and their amount, and no one promotion is both.
-
-    What is free is decided as the README of the vectors says.
-    """
-    price, usage = record["price"], record["usage"]
-    if price["model"] != "percentage" or "events" in usage:
-        return False
-    totals = [number(t) for t in usage.get("running_totals_of_free_candidates") or []]
-    events, amount = free_events(price), free_amount(price)
-    last = totals[-1] if totals else Fraction(0)
-    all_counted = 0 < events < len(totals)
-    free = totals[events - 1] if all_counted else min(last, amount or last)
-    under = len([total for total in totals if total < amount])
-    free_of_fee = min([n for n in (events, under) if n], default=0)
-    sums = [*running(percentage_events(record))]
-    if counts_free_events(record):
-        ours_of_fee = min(events, len(sums))
-        ours = sums[ours_of_fee - 1] if sums else Fraction(0)
-    else:
-        ours = min(sums[-1] if sums else Fraction(0), amount)
-        ours_of_fee = len([total for total in sums if total <= amount])
-    same_fees = not number(price.get("fixed_per_event")) or ours_of_fee == free_of_fee
-    return not (ours == free and same_fees)
+    """Events are free by their number and their amount, and no one promotion is both."""
+    return record["price"]["model"] == "percentage" and promotion_of(record) is None
 
 
 def _capacity_of_several_units(record: Record) -> bool:
@@ -94,11 +73,25 @@ def _splits_that_round_alone(record: Record) -> bool:
 
 
 def _half_up_in_tiers(record: Record) -> bool:
-    """Converted units are rounded to the nearest, in a price that no package stands for."""
+    """Units are rounded to the nearest, in a price or of a fraction that no package stands for."""
     price = record["price"]
-    conversion = price.get("unit_conversion") or {}
-    is_fraction = conversion_of(price)[1].denominator != 1
-    return conversion.get("rounding") == "half_up" and (price["model"] != "unit" or is_fraction)
+    quantities = [record["usage"].get(name) for name in ("quantity", "prior_quantity")]
+    factors = [conversion_of(price)[1], *map(number, quantities)]
+    is_simple = price["model"] == "unit" and all(factor.denominator == 1 for factor in factors)
+    return rounding_of(price) == "half_up" and (not is_simple or frees_part_of_a_block(price))
+
+
+def _part_of_a_unit_free(record: Record) -> bool:
+    """Part of a unit is free: of money, or after rounding in a volume price."""
+    price = record["price"]
+    is_part = number(price.get("usage_discount")).denominator != 1
+    is_money = price["model"] == "dynamic"
+    return is_part and (is_money or (price["model"] == "volume" and frees_part_of_a_block(price)))
+
+
+def _refused_there(record: Record) -> bool:
+    """The other system refuses to rate at all: there is no amount to compare."""
+    return set(record.get("expected") or ()) == {"error"}
 
 
 def _billed_otherwise(record: Record) -> bool:
@@ -109,6 +102,7 @@ def _billed_otherwise(record: Record) -> bool:
         return False
     document = {"components": write_price(record)}
     billed = charged_amount(Vector(document).charged(read_usage(record).before))
+    billed += fee_of_an_earlier_split(record)
     return rounded(billed, 2) != rounded(number(usage["prior_billed"]), 2)
 
 
@@ -118,5 +112,7 @@ REASONS: dict[str, Callable[[Record], bool]] = {
     "capacity_of_several_units": _capacity_of_several_units,
     "splits_that_round_alone": _splits_that_round_alone,
     "half_up_in_tiers": _half_up_in_tiers,
+    "part_of_a_unit_free": _part_of_a_unit_free,
     "billed_otherwise": _billed_otherwise,
+    "refused_there": _refused_there,
 }

@@ -24,9 +24,9 @@ KINDS = {
     "image_input": "image_input",
     "image_output": "image_output",
     "reasoning_output": "reasoning",
-    "video_output": "image_output",
+    "video_output": "image",
 }
-"""The kind for each rate of a record. There is none for video: image tokens stand for its tokens."""
+"""The kind for each rate of a record. There is none for video tokens: images stand for them."""
 
 FALLBACK = {
     "cache_read": "input",
@@ -37,6 +37,7 @@ FALLBACK = {
     "reasoning": "output",
     "audio_output": "output",
     "image_output": "output",
+    "image": "output",
 }
 """Whose rate a kind takes without one of its own."""
 
@@ -75,8 +76,7 @@ def write_llm_price(price: Record) -> dict[str, Any]:
         per = DURATIONS[price["unit"]]
         component = _component("time", ["millisecond"], number(rate), per)
         return {"components": [component]}
-    off_peak = price.get("off_peak") or {}
-    windows, zone = write_windows(off_peak) if off_peak else ([], {})
+    windows, zone = write_windows(price.get("off_peak"))
     per = PER[price.get("unit", "per_million_tokens")]
     rates = [rate for rate in _all_rates(price) if windows or not rate.is_off_peak]
     if hold_always(windows):
@@ -152,12 +152,19 @@ def _all_rates(price: Record) -> list[Rate]:
     ]
     priced = {rate.kind for rate in found if not rate.tier and rate.above is None}
     found += [Rate(kind, Fraction(0)) for kind in ("input", "output") if kind not in priced]
-    off_peak = read_rates((price.get("off_peak") or {}).get("rates") or {})
-    return [*found, *_off_peak(off_peak, found)]
+    off_peak = price.get("off_peak")
+    rates = off_peak.get("rates") if isinstance(off_peak, Mapping) else None
+    off_rates = read_rates(rates or {})
+    at_output = {tier for tier in tiers if _reasons_at_output(tiers, tier)}
+    return [*found, *_off_peak(off_rates, found, at_output)]
 
 
-def _off_peak(rates: Rates, others: list[Rate]) -> Iterator[Rate]:
+def _off_peak(rates: Rates, others: list[Rate], at_output: set[str]) -> Iterator[Rate]:
     """Yield the off-peak rates: beside every rate that they are to beat."""
+    if "output" in rates and "reasoning" not in rates:
+        for rate in others:
+            if rate.kind == "reasoning" and rate.tier in at_output:
+                yield rate._replace(value=rates["output"], is_off_peak=True)
     for kind, value in rates.items():
         places = {(rate.tier, rate.above) for rate in others if rate.kind == kind}
         for tier, above in sorted(places | {("", None)}, key=str):
@@ -170,9 +177,20 @@ def _in_tier(price: Record, tiers: Mapping[str, Rates], tier: str, kind: str) ->
     if not tier:
         return plain
     own = _stated(price, tiers, tier, kind)
-    if kind == "reasoning" and not own and "output" in tiers.get(tier, {}):
-        return _in_tier(price, tiers, tier, "output")
+    if kind == "reasoning" and (plain or own) and _reasons_at_output(tiers, tier):
+        plain.pop(None, None)
+        reasoning = {**plain, **own}
+        first = min((above for above in reasoning if above is not None), default=None)
+        output = _in_tier(price, tiers, tier, "output").items()
+        below = {a: rate for a, rate in output if a is None or first is None or a < first}
+        return {**below, **reasoning}
     return {**plain, **own} if own else {}
+
+
+def _reasons_at_output(tiers: Mapping[str, Rates], tier: str) -> bool:
+    """Say whether a service tier has its own rate of output, but none of reasoning."""
+    rates = tiers.get(tier, {})
+    return "output" in rates and "reasoning" not in rates
 
 
 def _stated(price: Record, tiers: Mapping[str, Rates], tier: str, kind: str) -> ByThreshold:

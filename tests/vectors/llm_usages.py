@@ -17,21 +17,13 @@ _ALSO = {"reasoning_output": "reasoning_tokens"}
 
 
 def disjoint(price: Record, usage: Record) -> dict[str, int]:
-    """Return the quantities of a call. Parts are inside their total, unless its pools are disjoint.
-
-    Video tokens without a rate of their own are output.
-    """
+    """Return the quantities of a call. Parts are inside their total, unless pools are disjoint."""
     if price.get("unit") in DURATIONS:
         return {"millisecond": whole(number(usage["duration_s"]) * 1000)}
     alone = {name.removesuffix("_alone"): value for name, value in usage.items()}
     found: dict[str, int] = {}
     for total, parts in _INSIDE.items():
         counts = {part: whole(number(_tokens(alone, part))) for part in parts}
-        if "video_output" not in (price.get("rates") or {}):
-            video = counts.pop("video_output", 0)
-            counts["output"] = video if usage.get("pools") == "disjoint" else 0
-        elif counts.get("video_output") and counts.get("image_output"):
-            raise ValueError("image and video tokens at two rates: one kind stands for both")
         rest = whole(number(_tokens(alone, total)))
         if usage.get("pools") != "disjoint" and f"{total}_tokens" in alone:
             rest -= sum(counts.values())
@@ -64,3 +56,10 @@ def _belongs(kind: str, part: str) -> bool:
     if part == "cache_write":
         return kind.startswith("cache_write")
     return kind in (part, KINDS.get(part), KINDS.get(f"{part}_output"))
+
+
+def is_cost(found: Fraction, expected: Fraction, charge: Charge) -> bool:
+    """Say whether a cost is the expected one: exactly, but each line is floored to a pico."""
+    if (expected * PICO).denominator == 1:
+        return found == expected
+    return 0 <= expected - found < Fraction(len(charge.lines), PICO)

@@ -9,18 +9,28 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
-from tests.vectors.records import Record, number, source, text, whole
-from tests.vectors.tiers import capped, shifted, tier_row
+from tests.vectors.conversions import (
+    block_of,
+    conversion_of,
+    converted,
+    each_event_alone,
+    frees_part_of_a_block,
+    rounding_of,
+)
+from tests.vectors.percentages import write_percentage
+from tests.vectors.records import COUNT, MONEY, Record, number, source, text, whole
+from tests.vectors.tiers import capped, exclusive, shifted, tier_row
 
 Component = dict[str, Any]
 
-MONEY = "pass_through_cost"
-COUNT = "request"
 MONEY_MODELS = ("dynamic", "event_amount", "graduated_percentage", "percentage")
 FREE: dict[str, Any] = {"model": "unit", "unit_price": "0"}
 
 OWES_ITS_FIRST_FEE = ("openmeterio/openmeter", "getlago/lago-api")
 """These systems charge the first tier's flat fee without usage as well."""
+
+UPPER_TIER_AT_THE_BOUND = ("meteroid-oss/meteroid",)
+"""With these systems a volume that reaches a bound is in the tier behind it."""
 
 
 def write_price(record: Record) -> list[Component]:
@@ -29,14 +39,24 @@ def write_price(record: Record) -> list[Component]:
 
 
 def kind_of(record: Record) -> str:
-    """Return the kind that stands for the record's quantity: a fraction can only be money."""
+    """Return the kind that stands for the quantity: a fraction is money, which has no weight."""
     if record["price"]["model"] in MONEY_MODELS:
         return MONEY
+    is_whole = _denominator(record) == 1 or conversion_of(record["price"])[1] != 1
+    return COUNT if is_whole else MONEY
+
+
+def parts_of(record: Record) -> int:
+    """Return in how many parts a unit is reported; more than one where fractions have a weight."""
+    return _denominator(record) if kind_of(record) == COUNT else 1
+
+
+def _denominator(record: Record) -> int:
     usage = record["usage"]
     names = ("quantity", "prior_quantity")
     quantities = [usage.get(name) for name in names] + list(usage.get("buckets", []))
     quantities += list(usage.get("event_prorated_units", []))
-    return COUNT if all(number(value).denominator == 1 for value in quantities) else MONEY
+    return lcm(*(number(value).denominator for value in quantities))
 
 
 def _single(record: Record, price: dict[str, Any], kinds: object = None) -> list[Component]:
@@ -54,7 +74,7 @@ def _single(record: Record, price: dict[str, Any], kinds: object = None) -> list
 def _modifiers(record: Record) -> dict[str, Any]:
     price = record["price"]
     found: dict[str, Any] = {}
-    if number(price.get("usage_discount")):
+    if number(price.get("usage_discount")) and not frees_part_of_a_block(price):
         free = number(price["usage_discount"]) * conversion_of(price)[0]
         found["allowance"] = whole(free)
     if number(price.get("percent_discount")):
@@ -77,75 +97,48 @@ def first_fee(record: Record) -> Fraction:
     tiers = price.get("tiers") or [{}]
     if source(record) not in OWES_ITS_FIRST_FEE or usage.get("buckets"):
         return Fraction(0)
-    used = number(usage.get("quantity")) + number(usage.get("prior_quantity"))
-    if price["model"] == "volume" and used:
+    used = _used(record)
+    if used < 0 or (price["model"] == "volume" and _paid_units(record) > 0):
         return Fraction(0)
     kept = 1 - number(price.get("percent_discount")) / 100
     fee = number(tiers[0].get("flat_fee")) * kept
     return fee if price.get("max_amount") is None else min(fee, number(price["max_amount"]))
 
 
-def each_event_alone(record: Record) -> bool:
-    """Say whether usage is priced from zero each time: buckets, and splits that round alone."""
-    return bool(record["usage"].get("buckets")) or splits_round_alone(record)
+def fee_of_an_earlier_split(record: Record) -> Fraction:
+    """Return the first fee that OpenMeter has billed with the first split of a period.
 
-
-def splits_round_alone(record: Record) -> bool:
-    """Say whether rounding each split to whole converted units is not rounding their sum."""
-    price, usage = record["price"], record["usage"]
-    conversion = price.get("unit_conversion") or {}
-    before, now = number(usage.get("prior_quantity")), number(usage.get("quantity"))
-    if conversion.get("rounding") not in _ROUND or not before:
-        return False
-    convert = _ROUND[conversion["rounding"]]
-    scale, weight = conversion_of(price)
-    factor = weight / scale
-    return convert(before * factor) + convert(now * factor) != convert((before + now) * factor)
-
-
-_ROUND: dict[str, Callable[[Fraction], int]] = {
-    "ceiling": lambda value: -(-value.numerator // value.denominator),
-    "floor": lambda value: value.numerator // value.denominator,
-    "half_up": lambda value: int(value + Fraction(1, 2)),
-}
-
-
-def conversion_of(price: Record) -> tuple[int, Fraction]:
-    """Return metered units per converted unit, and the weight of a unit; one of them is 1.
-
-    Division by a whole number is a price per so many units, anything else a weight.
+    Without usage a later split owes it no more; only its volume prices wait for the last one.
     """
-    conversion = price.get("unit_conversion") or {"op": "multiply", "factor": "1"}
-    factor = number(conversion["factor"])
-    if conversion["op"] == "multiply":
-        return 1, factor
-    return (whole(factor), Fraction(1)) if factor.denominator == 1 else (1, 1 / factor)
+    price, usage = record["price"], record["usage"]
+    is_later = usage.get("line", "single") != "single" and _paid_units(record) <= 0
+    return first_fee(record) if is_later and price["model"] == "graduated" else Fraction(0)
+
+
+def _used(record: Record) -> Fraction:
+    usage = record["usage"]
+    names = ("quantity", "prior_quantity")
+    values = [usage.get(name) for name in names] + list(usage.get("event_prorated_units", []))
+    return sum(map(number, values), Fraction(0))
+
+
+def _paid_units(record: Record) -> Fraction:
+    """Return the units that are priced: converted, rounded, and behind the free ones."""
+    price = record["price"]
+    return converted(price, _used(record)) - number(price.get("usage_discount"))
 
 
 def _converted_kinds(record: Record) -> object:
     """Return the kinds; a unit that is multiplied has a weight."""
-    _, weight = conversion_of(record["price"])
+    weight = conversion_of(record["price"])[1] / parts_of(record)
     return [kind_of(record)] if weight == 1 else {kind_of(record): text(weight)}
-
-
-def _block(price: Record) -> dict[str, Any]:
-    """Return `per` and `increment`: prices per block of units, begun blocks counted whole."""
-    block = whole(number(price.get("billing_units") or 1)) * conversion_of(price)[0]
-    found: dict[str, Any] = {"per": block} if block > 1 else {}
-    rounding = (price.get("unit_conversion") or {}).get("rounding", "none")
-    if price.get("billing_units") is not None or rounding != "none":
-        found["increment"] = block
-    if rounding == "floor":
-        found["increment_rounding"] = "down"
-    return found
 
 
 def _unit(record: Record) -> list[Component]:
     price = record["price"]
-    if price.get("allowance") is not None:
+    if price.get("allowance") is not None or frees_part_of_a_block(price):
         return _graduated({**record, "price": {**price, "tiers": [price]}})
-    conversion = price.get("unit_conversion") or {}
-    if conversion.get("rounding") == "half_up":
+    if rounding_of(price) == "half_up":
         block = conversion_of(price)[0]
         written: dict[str, Any] = {
             "model": "package",
@@ -153,9 +146,9 @@ def _unit(record: Record) -> list[Component]:
             "package_price": text(number(price["unit_price"])),
             "free_units": (block - 1) // 2,
         }
-        return _single(record, written)
+        return _single(record, written, _converted_kinds(record))
     unit_price = text(number(price["unit_price"]))
-    written = {"model": "unit", "unit_price": unit_price, **_block(price)}
+    written = {"model": "unit", "unit_price": unit_price, **block_of(price)}
     return _single(record, written, _converted_kinds(record))
 
 
@@ -169,27 +162,34 @@ def _volume(record: Record) -> list[Component]:
 
 def _tiered(record: Record, model: str) -> list[Component]:
     price = record["price"]
-    tiers = capped(price["tiers"], volume=model == "volume")
-    tiers = shifted(tiers, number(price.get("allowance")))
+    rows, is_volume = price["tiers"], model == "volume"
+    if is_volume and source(record) in UPPER_TIER_AT_THE_BOUND:
+        rows = exclusive(rows)
+    free = number(price.get("allowance"))
+    if frees_part_of_a_block(price):
+        free += number(price["usage_discount"])
     scale = conversion_of(price)[0]
-    rows = [tier_row(tier, "unit_price", scale) for tier in tiers]
+    tiers = shifted(capped(rows, volume=is_volume), free)
+    written = [tier_row(tier, "unit_price", scale) for tier in tiers]
     return _single(
-        record, {"model": model, "tiers": rows, **_block(price)}, _converted_kinds(record)
+        record, {"model": model, "tiers": written, **block_of(price)}, _converted_kinds(record)
     )
 
 
 def _package(record: Record) -> list[Component]:
     price = record["price"]
+    scale = conversion_of(price)[0]
     written = {
         "model": "package",
-        "package_size": whole(number(price["package_size"])),
+        "package_size": whole(number(price["package_size"]) * scale),
         "package_price": text(number(price["package_price"])),
     }
-    if number(price.get("free_units") or price.get("allowance")):
-        written["free_units"] = whole(number(price.get("free_units") or price["allowance"]))
+    free = number(price.get("free_units")) + number(price.get("allowance"))
+    if free:
+        written["free_units"] = whole(free * scale)
     if price.get("rounding"):
         written["rounding"] = price["rounding"]
-    return _single(record, written)
+    return _single(record, written, _converted_kinds(record))
 
 
 def _flat(record: Record) -> list[Component]:
@@ -217,62 +217,6 @@ def _event_amount(record: Record) -> list[Component]:
 def _graduated_percentage(record: Record) -> list[Component]:
     rows = [tier_row(tier, "rate_percent", 1) for tier in record["price"]["tiers"]]
     return _single(record, {"model": "graduated_percentage", "tiers": rows})
-
-
-def _percentage(record: Record) -> list[Component]:
-    """Lago's percentage: of each event's money, plus a fee per event, within bounds per event.
-
-    It is a volume price of one event, because that starts anew behind the free units.
-    """
-    price = record["price"]
-    rate = number(price["rate_percent"]) / 100
-    tier: dict[str, Any] = {"unit_price": text(rate)}
-    fee = number(price.get("fixed_per_event"))
-    if fee:
-        tier["flat_fee"] = text(fee)
-    component: Component = {"id": "price", "kinds": [MONEY], "period": "event"}
-    if price.get("per_event_max") is not None:
-        component["maximum"] = text(number(price["per_event_max"]))
-    tiers = [tier]
-    least = number(price.get("per_event_min"))
-    if write_promotions(record) and least > fee:
-        up_to = int((least - fee) / rate)
-        tiers = [{"up_to": up_to, "flat_fee": text(least)}, tier] if up_to else tiers
-    elif least:
-        component["minimum"] = text(least)
-    return [{**component, "price": {"model": "volume", "tiers": tiers}}]
-
-
-def free_amount(price: Record) -> Fraction:
-    """Return the money that a percentage leaves free, over all events together."""
-    return number(price.get("free_amount"))
-
-
-def free_events(price: Record) -> int:
-    """Return the number of events that a percentage leaves free."""
-    return whole(number(price.get("free_events")))
-
-
-def counts_free_events(record: Record) -> bool:
-    """Say whether it is the number of events that ends what is free, not their amount."""
-    price, usage = record["price"], record["usage"]
-    totals = [number(t) for t in usage.get("running_totals_of_free_candidates") or []]
-    events, amount = free_events(price), free_amount(price)
-    reached = len(totals) > events and totals[events - 1] < amount
-    return bool(events) and (not amount or reached)
-
-
-def write_promotions(record: Record) -> list[dict[str, Any]]:
-    """Return the promotions of the tariff: what a percentage leaves free, by events or amount."""
-    price = record["price"]
-    if price["model"] != "percentage":
-        return []
-    free = {"id": "free", "kinds": [MONEY], "percent_off": "100"}
-    if counts_free_events(record):
-        return [{**free, "first_events": free_events(price)}]
-    if free_amount(price):
-        return [{**free, "first_units": whole(free_amount(price))}]
-    return []
 
 
 def _blocks(record: Record) -> list[Component]:
@@ -372,7 +316,7 @@ _WRITERS: dict[str, Callable[[Record], list[Component]]] = {
     "volume": _volume,
     "dynamic": _dynamic,
     "event_amount": _event_amount,
-    "percentage": _percentage,
+    "percentage": lambda record: [write_percentage(record)],
     "graduated_percentage": _graduated_percentage,
     "blocks": _blocks,
     "capacity": _capacity,

@@ -16,6 +16,9 @@ import pytest
 from engine.rating.money import format_decimal
 
 FOLDER = Path(__file__).parents[1] / "data" / "vectors"
+MONEY = "pass_through_cost"
+COUNT = "request"
+"""The kinds that stand for the quantity of a record: money, or units."""
 
 Record = Mapping[str, Any]
 """One case: `kind`, `source`, `price`, `usage`, `expected`, and what else its kind has."""

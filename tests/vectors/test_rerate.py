@@ -12,7 +12,7 @@ import pytest
 from tests.vectors.inexpressible import reason
 from tests.vectors.offline import Vector, charged_amount
 from tests.vectors.outcomes import outcome_of
-from tests.vectors.price_models import kind_of, write_price
+from tests.vectors.price_models import kind_of, parts_of, write_price
 from tests.vectors.records import Record, cases, number, records
 from tests.vectors.usages import events
 
@@ -26,7 +26,7 @@ def snapshots(record: Record) -> list[Record]:
         price = dict(record["price"])
         if position < len(record["phases"]):
             price.pop("min_amount", None)
-        usage = {"quantity": phase["cumulative_quantity"], "line": "last"}
+        usage = {"quantity": phase["cumulative_quantity"], "line": "single"}
         found.append({**record, "price": price, "usage": usage})
     return found
 
@@ -61,6 +61,6 @@ def test_usage_that_grows_is_charged_the_same_as_it_comes(record: Record) -> Non
     for phase, before, quantity in zip(
         phases, [Fraction(0), *quantities], quantities, strict=False
     ):
-        kind = kind_of(phase)
-        standing += charged_amount(growing.charged(events(kind, quantity - before)))
-        assert standing == charged_amount(Vector(document).charged(events(kind, quantity)))
+        kind, parts = kind_of(phase), parts_of(phase)
+        standing += charged_amount(growing.charged(events(kind, (quantity - before) * parts)))
+        assert standing == charged_amount(Vector(document).charged(events(kind, quantity * parts)))

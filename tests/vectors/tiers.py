@@ -19,6 +19,16 @@ class Tier(NamedTuple):
     flat_fee: Fraction
 
 
+def exclusive(rows: Sequence[Record]) -> list[Record]:
+    """Return the tiers of a record whose bounds are the first units of the next tier."""
+    bounds = [None if row.get("up_to") is None else number(row["up_to"]) - 1 for row in rows]
+    moved = [
+        {**row, "up_to": None if bound is None else text(bound)}
+        for row, bound in zip(rows, bounds, strict=True)
+    ]
+    return [row for row, bound in zip(moved, bounds, strict=True) if bound is None or bound > 0]
+
+
 def capped(rows: Sequence[Record], *, volume: bool) -> list[Tier]:
     """Return the tiers of a record, each with a `cap` cut in two where its amount reaches it."""
     cut = _cut_volume if volume else _cut_graduated

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any, NamedTuple
 
-from engine.rating.money import PICO
-from tests.vectors.price_models import COUNT, MONEY, kind_of, named_units
-from tests.vectors.records import Record, number, source, text, whole
+from tests.vectors.percentages import percentage_events
+from tests.vectors.price_models import kind_of, named_units, parts_of
+from tests.vectors.records import COUNT, MONEY, Record, number, source, text, whole
 
 Quantities = dict[str, Any]
 """Quantities of one event as its JSON form has them."""
@@ -35,15 +34,18 @@ def read_usage(record: Record) -> Usage:
         return Usage(
             [] if usage.get("line", "single") == "single" else [{COUNT: 1}], [{COUNT: 1}], closes
         )
-    if _is_billed_at_the_end(record) and not closes:
-        return Usage([], [], closes)
-    kind = kind_of(record)
+    kind, parts = kind_of(record), parts_of(record)
+    if _is_billed_at_the_end(record) and usage.get("prior_billed") is None:
+        whole_period = number(usage.get("prior_quantity")) + number(usage.get("quantity"))
+        return Usage([], events(kind, whole_period * parts) if closes else [], closes)
     if "buckets" in usage:
         return Usage(
-            [], [event for q in usage["buckets"] for event in events(kind, number(q))], closes
+            [],
+            [event for q in usage["buckets"] for event in events(kind, number(q) * parts)],
+            closes,
         )
-    before = events(kind, number(usage.get("prior_quantity")))
-    return Usage(before, events(kind, abs(number(usage.get("quantity")))), closes)
+    before = events(kind, number(usage.get("prior_quantity")) * parts)
+    return Usage(before, events(kind, abs(number(usage.get("quantity"))) * parts), closes)
 
 
 def _is_billed_at_the_end(record: Record) -> bool:
@@ -72,21 +74,6 @@ def _event_amount(record: Record) -> list[Quantities]:
 
 def _percentage(record: Record) -> list[Quantities]:
     return [{MONEY: text(amount)} for amount in percentage_events(record) if amount]
-
-
-def percentage_events(record: Record) -> list[Fraction]:
-    """Return the money of each event; what the record gives as a sum is shared evenly."""
-    usage = record["usage"]
-    if usage.get("events"):
-        return [number(amount) for amount in usage["events"]]
-    totals = [number(t) for t in usage.get("running_totals_of_free_candidates") or []]
-    amounts = [after - before for before, after in pairwise([Fraction(0), *totals])]
-    rest = number(usage["quantity"]) - sum(amounts)
-    count = int(number(usage.get("event_count", "1"))) - len(amounts)
-    if rest <= 0 or count <= 0:
-        return amounts
-    share = Fraction(int(rest / count * PICO), PICO)
-    return [*amounts, *[share] * (count - 1), rest - share * (count - 1)]
 
 
 def _prorated(record: Record) -> list[Quantities]:

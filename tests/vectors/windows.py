@@ -8,9 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
-
-from tests.vectors.records import Record
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _HOURS = re.compile(r"\s*(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)\s*")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -18,21 +16,22 @@ _DAY = 24 * 60
 _SAMPLE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def write_windows(off_peak: Record) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def write_windows(off_peak: object) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the windows as documents write them, and the zone of the tariff.
 
     Weekdays may be read on another calendar; hours stand in UTC and move to that zone, which has
-    one offset all year. Malformed hours and days count for nothing.
+    one offset all year. What is malformed counts for nothing.
     """
-    zone = off_peak.get("weekday_timezone")
-    shift = 0
-    if zone:
-        offset = ZoneInfo(zone).utcoffset(_SAMPLE)
-        shift = 0 if offset is None else int(offset.total_seconds()) // 60
-    rules: list[Mapping[str, Any]] = [{"hours_utc": off_peak.get("hours_utc")}]
-    rules += off_peak.get("windows") or []
+    if not isinstance(off_peak, Mapping):
+        return [], {}
+    zone, shift = _zone(off_peak.get("weekday_timezone"))
+    given = off_peak.get("windows")
+    rules: list[object] = [{"hours_utc": off_peak.get("hours_utc")}]
+    rules += given if isinstance(given, list) else []
     found = []
     for rule in rules:
+        if not isinstance(rule, Mapping):
+            continue
         hours = [part for text in _texts(rule.get("hours_utc")) for part in _hours(text, shift)]
         days = _days(rule.get("weekdays"))
         if hours and days:
@@ -41,11 +40,29 @@ def write_windows(off_peak: Record) -> tuple[list[dict[str, Any]], dict[str, str
 
 
 def hold_always(windows: list[dict[str, Any]]) -> bool:
-    """Say whether a window covers the whole week: then there is no other time to tell it from."""
-    return any(
-        "00:00-24:00" in window["hours"] and len(window["weekdays"]) == len(_DAYS)
+    """Say whether the windows cover the whole week: then no other time is left."""
+    covered = {
+        (day, minute)
         for window in windows
-    )
+        for day in window["weekdays"]
+        for hours in window["hours"]
+        for minute in range(*map(_minute, hours.split("-")))
+    }
+    return len(covered) == len(_DAYS) * _DAY
+
+
+def _minute(clock: str) -> int:
+    hour, minute = clock.split(":")
+    return int(hour) * 60 + int(minute)
+
+
+def _zone(name: object) -> tuple[str, int]:
+    """Return a zone and its minutes ahead of UTC; one that does not exist is UTC."""
+    try:
+        offset = ZoneInfo(str(name)).utcoffset(_SAMPLE) if name else None
+    except (ValueError, ZoneInfoNotFoundError):
+        offset = None
+    return ("", 0) if offset is None else (str(name), int(offset.total_seconds()) // 60)
 
 
 def _texts(value: object) -> list[str]:
@@ -80,5 +97,5 @@ def _days(value: object) -> list[str]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         return []
     names = [str(day).strip().lower() for day in value]
-    numbered = [_DAYS[int(n) - 1] if n in "1234567" and n else n[:3] for n in names]
+    numbered = [_DAYS[int(n) - 1] if re.fullmatch("[1-7]", n) else n[:3] for n in names]
     return [day for day in _DAYS if day in numbered]
