@@ -222,6 +222,31 @@ class AmountFunction:
         return Slice(number, units, step.unit_price, self._per, step.flat_fee, amount)
 
 
+class RunningAmount:
+    """What units of one tariff version come to one after the other, promoted or not.
+
+    Each part is priced by its own function; maximum and minimum bound all of them together.
+    """
+
+    __slots__ = ("_bounded", "_reached")
+
+    def __init__(self) -> None:
+        self._reached: int | None = None
+        self._bounded = 0
+
+    def add(self, amounts: AmountFunction, front: int, metered: int) -> int:
+        """Return what units cost behind `front` others, all in pico, and go on from there."""
+        if self._reached is None:
+            self._reached = amounts.priced(front)
+            self._bounded = amounts.bounded(self._reached) if front else 0
+        if not metered:
+            return 0
+        self._reached += amounts.priced(front + metered) - amounts.priced(front)
+        amount = amounts.bounded(self._reached) - self._bounded
+        self._bounded += amount
+        return amount
+
+
 def bounded_slices(slices: tuple[Slice, ...], amount: int) -> tuple[Slice, ...]:
     """Return slices that add up to the amount which the bounds of a whole counter leave."""
     kept = tuple(part for part in slices if part.tier != BOUND_TIER)

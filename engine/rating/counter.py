@@ -1,12 +1,12 @@
 """Counters: quantities that are priced together, and what they come to.
 
 A counter's key is tariff/component/scope value/period, slashes in parts escaped, so that it can be
-read, sorted and taken apart. Units stand in it under the tariff
-version that rated them, and under a promotion where one chose the price. Its *total* is a function
-of the quantities that stand: the sum over versions, by effective_from, and within a version over
-promotions, by id, of floor(A(N)) - floor(A(N - n)), N counting these and all earlier units, n the
-own ones. Every charge is a change of this total (semantics section 2). A volume price counts from
-zero in each version and promotion. Maximum and minimum bound all units of a version together.
+read, sorted and taken apart. Units stand in it under the tariff version that rated them, and under a
+promotion where one chose the price. Its *total* is a function of the quantities that stand: the sum
+over versions, by effective_from, and within a version over promotions, by id, of floor(A(N)) -
+floor(A(N - n)), N counting these and all earlier units, n the own ones. Every charge is a change of
+this total (semantics section 2). A volume price counts from zero in each version and promotion.
+Maximum and minimum bound all units of a version together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from engine.rating.account import Account, VersionQuantity
-from engine.rating.amount import AmountFunction
+from engine.rating.amount import AmountFunction, RunningAmount
 from engine.rating.charge import Repricing
 from engine.rating.component import Component, Promotion
 from engine.rating.errors import BrokenInvariant
@@ -123,22 +123,16 @@ def total(standing: Standing, component_id: str, timeline: Sequence[KnownVersion
 def _parts(
     quantities: dict[_Key, int], component_id: str, timeline: Sequence[KnownVersion]
 ) -> dict[_Key, _Part]:
-    """Return what a counter's units come to, in their order.
-
-    Maximum and minimum bound what the units of one version come to together, promoted or not.
-    """
+    """Return what a counter's units come to, in their order."""
     parts: dict[_Key, _Part] = {}
-    before, current, reached, bounded = 0, 0, 0, 0
+    running = {version: RunningAmount() for version, _ in quantities}
+    before = 0
     for version, promotion, metered in _in_order(quantities, timeline):
         amounts = _amounts(timeline, version, promotion, component_id)
         front = 0 if amounts.starts_anew else before
-        if version != current:
-            current, reached = version, amounts.priced(front)
-            bounded = amounts.bounded(reached) if front else 0
-        reached += amounts.priced(front + metered) - amounts.priced(front)
-        amount = amounts.bounded(reached) - bounded if metered else 0
+        amount = running[version].add(amounts, front, metered)
         parts[version, promotion] = _Part(before, metered, amount, amounts.starts_anew)
-        before, bounded = before + metered, bounded + amount
+        before += metered
     return parts
 
 
@@ -155,7 +149,7 @@ def _moved(key: _Key, stood: dict[_Key, _Part], stands: dict[_Key, _Part]) -> Re
 
 
 def _in_order(
-    quantities: dict[tuple[int, str], int], timeline: Sequence[KnownVersion]
+    quantities: dict[_Key, int], timeline: Sequence[KnownVersion]
 ) -> Iterator[tuple[int, str, int]]:
     for known in timeline:
         number = known.version.version

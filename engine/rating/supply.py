@@ -15,6 +15,7 @@ from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
+from engine.rating.amount import RunningAmount
 from engine.rating.charge import SUSPENSE, Line, Supplied, TariffReference
 from engine.rating.errors import InvalidDocument
 from engine.rating.exchange import ExchangeRates
@@ -140,6 +141,7 @@ def _kind_costs(version: TariffVersion, event: UsageEvent) -> dict[str, int | No
         priced.sort(key=itemgetter(0))
     in_front: dict[str, int] = {}
     own: dict[tuple[str, str], int] = {}
+    running: dict[str, RunningAmount] = {}
     for promotion, kind, quantity, price in priced:
         component = price.component.component_id
         amounts = price.promoted.amounts if price.promoted else price.amounts
@@ -149,7 +151,8 @@ def _kind_costs(version: TariffVersion, event: UsageEvent) -> dict[str, int | No
         if amounts.starts_anew:
             ahead = own.get((component, promotion), 0)
             own[component, promotion] = ahead + metered
-        costs[kind] = amounts.amount(ahead + metered) - amounts.amount(ahead)
+        total = running.setdefault(component, RunningAmount())
+        costs[kind] = total.add(amounts, ahead, metered)
     return costs
 
 

@@ -80,9 +80,14 @@ def test_kinds_of_one_component_are_counted_together_within_the_event_and_no_fur
     st.dictionaries(
         st.sampled_from(["input", "cache_read", "output"]), st.integers(1, 90), min_size=1
     ),
+    st.sampled_from([{}, {"maximum": "20"}, {"minimum": "7"}, {"minimum": "7", "maximum": "9"}]),
+    st.sampled_from([[], [{"id": "less", "kinds": ["cache_read"], "percent_off": "50"}]]),
 )
 def test_a_supplier_tariff_costs_what_it_would_charge_an_account(
-    prices: tuple[Document, Document], quantities: dict[str, int]
+    prices: tuple[Document, Document],
+    quantities: dict[str, int],
+    bounds: Document,
+    promotions: list[Document],
 ) -> None:
     document = {
         "tariff_id": "plan",
@@ -90,9 +95,15 @@ def test_a_supplier_tariff_costs_what_it_would_charge_an_account(
         "effective_from": "2026-01-01T00:00:00Z",
         "currency": "USD",
         "components": [
-            {"id": "in", "kinds": {"input": "1", "cache_read": "0.25"}, "price": prices[0]},
+            {
+                "id": "in",
+                "kinds": {"input": "1", "cache_read": "0.25"},
+                "price": prices[0],
+                **bounds,
+            },
             {"id": "out", "kinds": ["output"], "price": prices[1]},
         ],
+        "promotions": promotions,
     }
     supplier = {**document, "tariff_id": "cost", "supplier_for": ["openai"]}
     scenario = acme_on(json.dumps(document), json.dumps(supplier))
@@ -297,3 +308,20 @@ def test_a_cost_that_leaves_its_decimal_is_refused(rate: str, tokens: int) -> No
     assert isinstance(refused, Refusal)
     assert refused.code == "amount_overflow"
     assert "supplier_cost" in refused.explanation
+
+
+def test_the_bounds_of_a_supplier_s_component_hold_over_its_promotions() -> None:
+    capped = """
+tariff_id: cost
+version: 1
+effective_from: 2026-01-01T00:00:00Z
+currency: USD
+supplier_for: [openai]
+components:
+  - {id: in, kinds: [input, output], maximum: "10", price: {model: unit, unit_price: "1"}}
+promotions:
+  - {id: less, kinds: [output], percent_off: "50"}
+"""
+    scenario = acme_on(ONE_DOLLAR_EACH, capped)
+    charge = scenario.charged("e1", NOVEMBER, {"input": 8, "output": 10})
+    assert charge.supplier_cost == 10 * PICO
