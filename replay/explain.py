@@ -17,11 +17,13 @@ from engine.adapters.usage_record import read_usage_record
 from engine.ports import RecordLog, TopicPartition
 from engine.rating.account import Account
 from engine.rating.charge import SETTLEMENT, Charge, Rejection
+from engine.rating.counter import total
 from engine.rating.errors import Refusal
 from engine.rating.journal import PartitionState, require_next
 from engine.rating.ledger import MemoryIdentities
+from engine.rating.money import format_pico
 from engine.rating.rate import rate_usage
-from engine.rating.settlement import closed_month, settlement, unsettled_counters
+from engine.rating.settlement import Unsettled, closed_month, settlement, unsettled_counters
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 from engine.rating.usage import Origin, UsageEvent, check_usage
@@ -125,7 +127,7 @@ def _explain(
         _check_tariff(charge, version),
     ]
     if charge.kind == SETTLEMENT:
-        findings.append(_settle_again(located, tariffs))
+        findings += _settle_again(located, tariffs)
     else:
         findings += _check_usage(log, located, tariffs, allowed_attributes)
     return Explanation(
@@ -152,17 +154,32 @@ def _check_usage(
     return [digest, _rate_again(located, event, tariffs)]
 
 
-def _settle_again(located: _Located, tariffs: TariffLog) -> Finding:
+def _settle_again(located: _Located, tariffs: TariffLog) -> list[Finding]:
     charge, account = located.charge, located.account
     if charge.service_period not in account.closed:
-        return Finding(False, f"the period {charge.service_period} was not closed")
+        return [Finding(False, f"the period {charge.service_period} was not closed")]
     month = closed_month(account, charge.service_period)
     counters = {line.counter for line in charge.lines}
     found = unsettled_counters(account, month, tariffs.book, counters)
     if not found:
-        return Finding(False, "settled again, nothing is owed beyond usage and earlier settlements")
+        nothing = "settled again, nothing is owed beyond usage and earlier settlements"
+        return [Finding(False, nothing)]
     origin = Origin(charge.position, charge.received_at)
-    return _compare(charge, settlement(account, found[0], origin, charge.rules), "settled again")
+    again = settlement(account, found[0], origin, charge.rules)
+    return [_why_owed(account, found[0], tariffs), _compare(charge, again, "settled again")]
+
+
+def _why_owed(account: Account, unsettled: Unsettled, tariffs: TariffLog) -> Finding:
+    """Say what a settlement is made of, so that it can be worked out by hand."""
+    tariff_id, component = unsettled.known.version.tariff_id, unsettled.component
+    timeline = tariffs.book.timeline(tariff_id, account.adopted[tariff_id])
+    usage = total(account.counters.get(unsettled.counter, ()), component.component_id, timeline)
+    settled = account.settled.get(unsettled.counter, 0)
+    return Finding(
+        True,
+        f"the minimum is {format_pico(component.minimum or 0)}, usage comes to {format_pico(usage)}, "
+        f"{format_pico(settled)} was settled before",
+    )
 
 
 def _check_tariff(charge: Charge, version: TariffVersion | None) -> Finding:

@@ -16,6 +16,7 @@ from engine.entrypoints.offline import OfflineRating
 from engine.entrypoints.tallying import Tally
 from engine.rating.command import AssignTariff, OpenAccount
 from engine.rating.errors import InvalidDocument, Refusal
+from engine.rating.exchange import ExchangeRate
 from engine.rating.month import month_of
 from engine.rating.period import FIRST_INSTANT, LAST_INSTANT, billing_month
 from engine.rating.tariff import TariffVersion
@@ -27,12 +28,13 @@ Lines = Callable[[], Iterable[tuple[int, str]]]
 class Plan(NamedTuple):
     """Versions of one tariff, under the name that it was asked for by.
 
-    `suppliers`: supplier tariffs that prices on top of cost need; they keep their dates.
+    `suppliers` and `exchange_rates`: what prices on top of cost need; they keep their dates.
     """
 
     name: str
     versions: tuple[TariffVersion, ...]
     suppliers: tuple[TariffVersion, ...] = ()
+    exchange_rates: tuple[ExchangeRate, ...] = ()
 
 
 class Extent(NamedTuple):
@@ -87,7 +89,9 @@ def cost_of(
     if len(versions) == 1:
         versions = (always_in_force(versions[0]),)
     orders = _orders(versions[0], extent)
-    rating = OfflineRating((*versions, *plan.suppliers), orders, allowed_attributes)
+    rating = OfflineRating(
+        (*versions, *plan.suppliers), orders, allowed_attributes, plan.exchange_rates
+    )
     tally = Tally()
     for number, text in lines():
         data = read_json(text)

@@ -178,3 +178,13 @@ def test_a_component_that_no_usage_can_meet_is_refused_with_an_event_that_shows_
     rated = command("rate", "--tariff", file, "--usage", folder / "usage.jsonl")
     assert (rated.code, rated.out) == (1, "")
     assert "component never" in rated.err
+
+
+def test_a_mistake_in_the_yaml_is_told_by_file_and_line(tmp_path: Path, command: Command) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("tariff_id: plan\nversion: [1\n")
+    done = command("tariff", "validate", broken)
+    assert done.code == 1
+    assert f"{broken}: document: got" in done.err
+    assert "line 3" in done.err
+    assert "<unicode string>" not in done.err

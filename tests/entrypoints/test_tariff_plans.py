@@ -343,6 +343,49 @@ def test_a_price_on_top_of_cost_is_compared_with_the_suppliers_tariff(
     assert (plan["total"], plan["comparable"]) == ("6.6", True)
 
 
+def test_a_suppliers_cost_in_another_currency_is_converted(folder: Path, command: Command) -> None:
+    cost = changed(
+        *(folder, "cost.yaml", FLAT),
+        ("tariff_id: flat", "tariff_id: cost\nsupplier_for: [openai]"),
+        ("USD", "EUR"),
+        ("0.009", "0.002"),
+    )
+    resale = changed(
+        *(folder, "resale.yaml", FLAT),
+        ('unit, unit_price: "0.009"', "percentage, rate_percent: 110, of: supplier_cost"),
+    )
+    rates = folder / "rates.yaml"
+    since = "effective_from: 2020-01-01T00:00:00Z"
+    rates.write_text(f'- {{base: EUR, quote: USD, rate: "1.5", {since}}}\n')
+    given = ("--usage", folder / "usage.jsonl", "--supplier", cost, "--json")
+    (unknown,) = json.loads(command("tariff", "compare", *given, resale).out)["plans"]
+    assert not unknown["comparable"]
+    done = command("tariff", "compare", *given, "--exchange-rates", rates, resale)
+    (plan,) = json.loads(done.out)["plans"]
+    assert (plan["total"], plan["comparable"]) == ("9.9", True)
+    same = command("tariff", "diff", *given, "--exchange-rates", rates, resale, resale)
+    assert '"9.9"' in same.out
+
+
+def test_a_dry_run_converts_a_suppliers_cost(folder: Path, command: Command) -> None:
+    changed(
+        *(folder, "cost.yaml", FLAT),
+        ("tariff_id: flat", "tariff_id: cost\nsupplier_for: [openai]"),
+        ("USD", "EUR"),
+    )
+    changed(
+        *(folder, "resale.yaml", FLAT),
+        ('unit, unit_price: "0.009"', "percentage, rate_percent: 110, of: supplier_cost"),
+    )
+    since = "effective_from: 2000-01-01T00:00:00Z"
+    (folder / "rates.yaml").write_text(f'- {{base: EUR, quote: USD, rate: "1.5", {since}}}\n')
+    files = (folder / "resale.yaml", folder / "cost.yaml", "--usage", folder / "usage.jsonl")
+    assert command("tariff", "validate", *files).code == 4
+    assert (
+        command("tariff", "validate", *files, "--exchange-rates", folder / "rates.yaml").code == 0
+    )
+
+
 def test_a_real_trace_costs_what_others_computed_and_plans_take_their_order(
     folder: Path, command: Command
 ) -> None:

@@ -78,6 +78,9 @@ def test_kafka_and_archive_verify_to_the_same_digests(
     assert {charge.charge_id for charge in settled} <= projected
     explained = tollbook(deployment, "audit", "explain", settled[1].charge_id)
     assert "settled again, the charge is the same to the byte" in explained.stdout
+    assert (
+        "the minimum is 5, usage comes to 4, 1.333333333334 was settled before" in explained.stdout
+    )
     archive = tmp_path / "archive"
     printed(tollbook(deployment, "archive", "write", archive, "--json"))
     (from_archive,) = printed(

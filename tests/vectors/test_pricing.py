@@ -38,7 +38,7 @@ def test_a_part_of_a_price_gives_what_the_other_system_says(record: Record) -> N
 
 def check(record: Record) -> None:
     why = reason(record)
-    if why:
+    if why:  # not to be said in the language: docs/reference/other-systems.md has each reason
         pytest.skip(why)
     outcome = outcome_of(record)
     compared = 0

@@ -35,7 +35,7 @@ def snapshots(record: Record) -> list[Record]:
 def test_each_rating_of_a_period_differs_by_what_the_other_system_books(record: Record) -> None:
     phases = snapshots(record)
     for why in filter(None, map(reason, phases)):
-        pytest.skip(why)
+        pytest.skip(why)  # as in test_pricing: the page on other systems has each reason
     totals = [Fraction(0), *(outcome_of(phase).total for phase in phases)]
     deltas = [after - before for before, after in pairwise(totals)]
     assert deltas == [number(phase["expected_delta_total"]) for phase in record["phases"]]
@@ -54,7 +54,7 @@ GROWING = [record for record in records("rerate_sequence") if only_grows(record)
 def test_usage_that_grows_is_charged_the_same_as_it_comes(record: Record) -> None:
     phases = snapshots(record)
     for why in filter(None, map(reason, phases)):
-        pytest.skip(why)
+        pytest.skip(why)  # as in test_pricing: the page on other systems has each reason
     quantities = [number(phase["usage"]["quantity"]) for phase in phases]
     document = {"components": write_price(phases[0])}
     growing, standing = Vector(document), Fraction(0)

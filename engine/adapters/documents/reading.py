@@ -66,7 +66,8 @@ def parse_text(text: str, name: str) -> Any:
         TypeError,
         AttributeError,
     ) as error:
-        problem = InvalidDocument("document", " ".join(str(error).split()), "YAML or JSON")
+        found = " ".join(str(error).split()).replace('in "<unicode string>", ', "")
+        problem = InvalidDocument("document", found, "YAML or JSON")
         raise InvalidFile(name, [problem]) from error
 
 

@@ -12,16 +12,15 @@ import typer
 
 from engine.adapters.avro.charge import charge_fields
 from engine.adapters.documents.accounts import parse_accounts
-from engine.adapters.documents.exchange_rates import parse_exchange_rates
 from engine.adapters.documents.reading import read_document
 from engine.adapters.documents.usage import read_json
 from engine.entrypoints.checking import read_version
 from engine.entrypoints.cli.common import EXIT_REJECTED, parse_time, progress_bar, read_lines, say
+from engine.entrypoints.cli.tariff_sources import ExchangeRates, read_exchange_rates
 from engine.entrypoints.offline import OfflineRating
 from engine.entrypoints.tallying import OUTCOMES, outcome_name
 from engine.rating.charge import Charge
 from engine.rating.errors import Refusal
-from engine.rating.exchange import ExchangeRate
 from engine.settings import worker_settings
 from schemas.json_form import json_writer
 from schemas.loader import latest
@@ -35,9 +34,7 @@ def rate(
         ),
     ],
     usage: Annotated[Path, typer.Option(help="Usage events, JSON lines; - is stdin.")],
-    exchange_rates: Annotated[
-        Path | None, typer.Option(help="Rates that convert the cost of supplier tariffs.")
-    ] = None,
+    exchange_rates: ExchangeRates = None,
     accounts: Annotated[
         Path | None,
         typer.Option(help="Accounts to open; without it, each account seen is on the one tariff."),
@@ -61,7 +58,7 @@ def rate(
     until = parse_time(close_until, "--close-until")
     versions = [read_version(path) for path in tariff]
     orders = None if accounts is None else parse_accounts(read_document(accounts), str(accounts))
-    rates = [] if exchange_rates is None else _rates(exchange_rates)
+    rates = read_exchange_rates(exchange_rates)
     rating = OfflineRating(versions, orders, worker_settings().allowed_attributes, rates)
     counts: Counter[str] = Counter()
     with _writer(out) as stream, progress_bar("rating", None) as progress:
@@ -83,10 +80,6 @@ def rate(
 
 
 _to_json = json_writer(latest("charge_event").declared)
-
-
-def _rates(path: Path) -> list[ExchangeRate]:
-    return parse_exchange_rates(read_document(path), str(path))
 
 
 def _charge_json(charge: Charge) -> str:

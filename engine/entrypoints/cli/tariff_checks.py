@@ -23,9 +23,11 @@ from engine.entrypoints.cli.common import (
 from engine.entrypoints.cli.rate import rate_line
 from engine.entrypoints.cli.tariff import read_tariffs
 from engine.entrypoints.cli.tariff_compare import tally_json, unpriced_sentences
+from engine.entrypoints.cli.tariff_sources import ExchangeRates, read_exchange_rates
 from engine.entrypoints.offline import OfflineRating
 from engine.entrypoints.tallying import OUTCOMES, Tally
 from engine.rating.errors import InvalidDocument
+from engine.rating.exchange import ExchangeRate
 from engine.rating.money import format_pico
 from engine.rating.tariff_book import TariffBook
 from engine.settings import worker_settings
@@ -40,6 +42,7 @@ def validate(
         Path | None,
         typer.Option(help="Accounts of the dry run; without it, each is on the one tariff."),
     ] = None,
+    exchange_rates: ExchangeRates = None,
     bootstrap: Annotated[
         str | None,
         typer.Option(help="Kafka, as host:port: the versions must follow what is published there."),
@@ -67,7 +70,9 @@ def validate(
         problems += succession_problems(checked, book, published.authority.rules)
     tally = None
     if usage is not None and not problems:
-        tally = _dry_run(checked, book, usage, accounts)
+        rates = [known.exchange for known in book.supply.rates.known()]
+        rates += read_exchange_rates(exchange_rates)
+        tally = _dry_run(checked, book, usage, accounts, rates)
     if as_json:
         print_json(_report(checked, problems, tally))
     else:
@@ -79,7 +84,11 @@ def validate(
 
 
 def _dry_run(
-    checked: Sequence[Checked], book: TariffBook, usage: Path, accounts: Path | None
+    checked: Sequence[Checked],
+    book: TariffBook,
+    usage: Path,
+    accounts: Path | None,
+    rates: Sequence[ExchangeRate],
 ) -> Tally:
     """Rate usage with the versions checked and those published before them."""
     orders = None if accounts is None else parse_accounts(read_document(accounts), str(accounts))
@@ -93,7 +102,7 @@ def _dry_run(
     sold_by = sorted({version.tariff_id for version in versions if not version.is_of_supplier})
     if orders is None and len(sold_by) != 1:
         raise InvalidDocument("--usage", ", ".join(sold_by), "one tariff to sell by, or --accounts")
-    rating = OfflineRating(versions, orders, worker_settings().allowed_attributes)
+    rating = OfflineRating(versions, orders, worker_settings().allowed_attributes, rates)
     tally = Tally()
     with progress_bar("rating", None) as progress:
         for number, text in read_lines(usage):
@@ -151,7 +160,7 @@ def _print_report(
     for found in problems:
         typer.echo(f"{found.file}: {found.path}: got {found.value!r}, expected {found.expected}")
     if problems:
-        say(f"{len(problems)} problems")
+        say("1 problem" if len(problems) == 1 else f"{len(problems)} problems")
         return
     rows = [_version_row(found) for found in checked]
     columns = ("file", "tariff_id", "version", "components")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from engine.entrypoints.checking import read_version
 from engine.entrypoints.cli.common import (
     EXIT_REJECTED,
     AsJson,
@@ -16,7 +17,12 @@ from engine.entrypoints.cli.common import (
     read_lines,
     say,
 )
-from engine.entrypoints.cli.tariff_sources import TariffSource, read_version
+from engine.entrypoints.cli.tariff_sources import (
+    ExchangeRates,
+    Supplier,
+    TariffSource,
+    read_exchange_rates,
+)
 from engine.entrypoints.comparing import (
     Extent,
     Lines,
@@ -34,10 +40,6 @@ from engine.rating.errors import InvalidDocument
 from engine.rating.money import format_pico
 from engine.settings import worker_settings
 
-Supplier = Annotated[
-    list[Path] | None,
-    typer.Option(help="A supplier tariff, for prices on top of its cost. Repeatable."),
-]
 GROUPS = ("month", "component")
 
 
@@ -54,6 +56,7 @@ def compare(
         str, typer.Option(help="Break each plan's total down by these: month, component.")
     ] = "month,component",
     supplier: Supplier = None,
+    exchange_rates: ExchangeRates = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
@@ -72,7 +75,11 @@ def compare(
     fields = _fields(by)
     source = TariffSource(bootstrap)
     suppliers = tuple(read_version(path) for path in supplier or ())
-    plans = [source.plan(name)._replace(suppliers=suppliers) for name in dict.fromkeys(tariffs)]
+    rates = tuple(read_exchange_rates(exchange_rates))
+    plans = [
+        source.plan(name)._replace(suppliers=suppliers, exchange_rates=rates)
+        for name in dict.fromkeys(tariffs)
+    ]
     check_comparable(plans)
     lines = reader_of(usage)
     costs = cheapest_first(rate_on(plans, lines, usage_extent(lines, usage)))

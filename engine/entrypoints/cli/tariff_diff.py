@@ -7,17 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
+from engine.entrypoints.checking import read_version
 from engine.entrypoints.cli.common import AsJson, Bootstrap, print_json, print_rows, say
 from engine.entrypoints.cli.tariff_compare import (
     GROUPS,
-    Supplier,
     rate_on,
     reader_of,
     tally_json,
     unpriced_sentences,
     usage_extent,
 )
-from engine.entrypoints.cli.tariff_sources import TariffSource, read_version
+from engine.entrypoints.cli.tariff_sources import (
+    ExchangeRates,
+    Supplier,
+    TariffSource,
+    read_exchange_rates,
+)
 from engine.entrypoints.comparing import Plan, PlanCost, amounts_by, check_comparable
 from engine.entrypoints.differing import PartChange, differences
 from engine.entrypoints.price_changes import FieldChange, format_percent, percent_above
@@ -33,6 +38,7 @@ def diff(
         Path | None, typer.Option(help="Show the effect on this usage, JSON lines; - is stdin.")
     ] = None,
     supplier: Supplier = None,
+    exchange_rates: ExchangeRates = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +53,8 @@ def diff(
     """
     source = TariffSource(bootstrap)
     suppliers = tuple(read_version(path) for path in supplier or ())
-    plans = [Plan(name, (source.version(name),), suppliers) for name in (old, new)]
+    rates = tuple(read_exchange_rates(exchange_rates))
+    plans = [Plan(name, (source.version(name),), suppliers, rates) for name in (old, new)]
     found = differences(plans[0].versions[0], plans[1].versions[0])
     costs = None if usage is None else _costs(plans, usage)
     if as_json:

@@ -2,23 +2,37 @@
 
 `business.yaml` is a file, `business@3` a published version, `business` all versions of a published
 tariff. A file of that name comes first. Kafka is asked only if something published is named.
+Beside them: the supplier tariffs and exchange rates that prices on top of cost need.
 """
 
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from engine.adapters.documents.exchange_rates import parse_exchange_rates
 from engine.adapters.documents.reading import read_document
-from engine.adapters.documents.tariff import parse_tariff
+from engine.entrypoints.checking import read_version
 from engine.entrypoints.cli.common import kafka
 from engine.entrypoints.cli.tariff import read_book
 from engine.entrypoints.comparing import Plan
 from engine.rating.errors import InvalidDocument
+from engine.rating.exchange import ExchangeRate
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 
+Supplier = Annotated[
+    list[Path] | None,
+    typer.Option(help="A supplier tariff, for prices on top of its cost. Repeatable."),
+]
+ExchangeRates = Annotated[
+    Path | None, typer.Option(help="Rates that convert the cost of supplier tariffs.")
+]
 
-def read_version(path: Path) -> TariffVersion:
-    """Return the version of a file; InvalidFile with every problem otherwise."""
-    return parse_tariff(read_document(path), str(path))
+
+def read_exchange_rates(path: Path | None) -> list[ExchangeRate]:
+    """Return the exchange rates of a file; none without one."""
+    return [] if path is None else parse_exchange_rates(read_document(path), str(path))
 
 
 class TariffSource:
