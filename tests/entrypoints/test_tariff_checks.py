@@ -185,6 +185,6 @@ def test_a_mistake_in_the_yaml_is_told_by_file_and_line(tmp_path: Path, command:
     broken.write_text("tariff_id: plan\nversion: [1\n")
     done = command("tariff", "validate", broken)
     assert done.code == 1
-    assert f"{broken}: document: got" in done.err
-    assert "line 3" in done.err
-    assert "<unicode string>" not in done.err
+    assert f"{broken}: document: got" in done.out
+    assert "line 3" in done.out
+    assert "<unicode string>" not in done.out
