@@ -120,12 +120,25 @@ def _idle(promotion: Promotion, version: TariffVersion) -> str:
     if None not in (begins, version.effective_to) and (begins or 0) >= (version.effective_to or 0):
         return "valid_from after effective_to"
     for component in version.components:
-        kinds = _kinds_of(component)
-        if promotion.match.meeting(component.match) is not None:
-            sources = [source for source, target in version.fallback if target in kinds]
-            if any(promotion.touches(component, kind) for kind in (*kinds, *sources)):
-                return ""
+        if promotion.match.meeting(component.match) is None:
+            continue
+        kinds = _with_sources(_kinds_of(component), dict(version.fallback))
+        if any(promotion.touches(component, kind) for kind in kinds):
+            return ""
     return "no component that it matches"
+
+
+def _with_sources(kinds: Sequence[str], fallback: dict[str, str]) -> set[str]:
+    """Return kinds and all those that fall back to one of them, in any number of steps."""
+    found = set(kinds)
+    for source in fallback:
+        kind, passed = source, {source}
+        while kind not in found and kind in fallback:
+            kind = fallback[kind]
+            passed.add(kind)
+        if kind in found:
+            found |= passed
+    return found
 
 
 def _shown(facts: Facts) -> str:

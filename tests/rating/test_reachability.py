@@ -115,6 +115,14 @@ def test_a_promotion_on_a_kind_that_falls_back_changes_its_price() -> None:
     )
 
 
+def test_a_promotion_on_a_kind_that_falls_back_in_two_steps_changes_its_price() -> None:
+    assert not found(
+        "id: a, kinds: [input]",
+        promotions="[{id: p, percent_off: 5, kinds: [cache_write_1h]}]",
+        fallback="{cache_write_1h: cache_write_5m, cache_write_5m: input}",
+    )
+
+
 def test_a_match_that_no_event_fits_is_out_of_reach() -> None:
     (only,) = found("id: bots, kinds: [input], match: {initiator: 'robot*'}")
     assert (only.name, only.beaten_by) == ("component bots", ())
