@@ -9,7 +9,8 @@ demo: $(VENV)/.installed
 	@$(BIN)/tollbook demo
 
 test: check
-	@$(BIN)/python -m pytest -m "not soak"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak and not kafka"
+	@$(BIN)/python -m pytest -m "kafka and not soak"
 
 check: $(VENV)/.installed
 	@$(BIN)/ruff format --check .
