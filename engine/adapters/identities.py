@@ -49,6 +49,7 @@ _WRITE_BUFFER_BYTES = 16 * 2**20
 _FILTER_BITS = 10
 _RETRY_SECONDS = 0.05
 _PATIENT_AGAIN_SECONDS = 60.0
+_MAKE_ATTEMPTS = 3
 _STAMP_KEY = b"stamp"
 _STAMP = struct.Struct(">qq32s")
 _MARGIN_BYTES = 2**20
@@ -79,15 +80,15 @@ class RocksIdentityIndexes:
         self._folder.mkdir(parents=True, exist_ok=True)
         opened, locked = self._open_all(sorted(self._folder.glob(f"partition-{partition:04d}.*")))
         if not opened:
-            place = self._folder / f"partition-{partition:04d}.{uuid.uuid4().hex[:8]}"
+            made = self._make(partition)
             if locked:
                 _log.warning(
                     "identity_index_replaced",
                     partition=partition,
                     held=[path.name for path in locked],
-                    uses=place.name,
+                    uses=made.place.name,
                 )
-            return RocksIdentityIndex(place, self._options)
+            return made
         opened.sort(key=lambda index: index.stamp.commit)
         best = opened.pop()
         for other in opened:
@@ -101,6 +102,19 @@ class RocksIdentityIndexes:
                 uses=best.place.name,
             )
         return best
+
+    def _make(self, partition: int) -> "RocksIdentityIndex":
+        """Make a new directory; one that is deleted while it is being made is made again."""
+        for attempts_left in reversed(range(_MAKE_ATTEMPTS)):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            place = self._folder / f"partition-{partition:04d}.{uuid.uuid4().hex[:8]}"
+            try:
+                return RocksIdentityIndex(place, self._options)
+            except OSError as error:
+                if error.errno in _SURROUNDINGS or not attempts_left:
+                    raise
+                _log.warning("identity_index_deleted", place=place.name, reason=str(error))
+        raise AssertionError("the last attempt returns or raises")
 
     def _open_all(self, places: list[Path]) -> tuple[list["RocksIdentityIndex"], list[Path]]:
         """Open what can be opened, waiting a little for locks; return what stays locked too.

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from rocksdict import Options, Rdict
 from structlog.testing import capture_logs
 
+from engine.adapters import identities
 from engine.adapters.identities import RocksIdentityIndexes
 from engine.ports import Stamp
 from tests.adapters.identity_processes import PARTITION, PER_COMMIT, digest, identity
@@ -257,3 +259,26 @@ def test_an_index_that_opens_again_to_something_else_refuses_to_be_written(tmp_p
     anew = RocksIdentityIndexes(tmp_path).open(PARTITION)
     assert anew.stamp == Stamp()
     anew.close()
+
+
+def test_a_directory_deleted_while_it_is_being_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def deleted_at_first(place: str, options: Options) -> Rdict:
+        opened.append(place)
+        database = Rdict(place, options)
+        if len(opened) > 1:
+            return database
+        database.close()
+        shutil.rmtree(tmp_path)
+        message = f"IO error: No such file or directory: While renaming a file to {place}/IDENTITY"
+        raise Exception(message)  # noqa: TRY002 - what rocksdict raised in such a moment
+
+    monkeypatch.setattr(identities, "Rdict", deleted_at_first)
+    index = RocksIdentityIndexes(tmp_path / "identities").open(PARTITION)
+    index.add(identity(1), digest(1))
+    index.write(Stamp(1, digest(1), 1))
+    index.close()
+    assert [Path(place).name for place in opened[1:]] == names(tmp_path / "identities")
