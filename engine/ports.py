@@ -149,8 +149,8 @@ class Stamp(NamedTuple):
 class IdentityIndex(Identities, Protocol):
     """The identities of one partition, for ever: a cache in bounded memory, with a stamp.
 
-    What was added since the last `write` is seen by `get` but lives in memory only: an aborted
-    commit must leave no trace (written early, its retry would be lost as a duplicate).
+    What was added since the last `write` is seen by `get` and `standing` but lives in memory only:
+    an aborted commit must leave no trace (written early, its retry would be lost as a duplicate).
     """
 
     @property

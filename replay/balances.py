@@ -1,8 +1,11 @@
 """Balances by replay: computed again from the journal, with no help from any topic but it.
 
-Every answer takes two times (semantics section 8). *Effective at T* counts the charges of usage up
-to T and nothing later. *As known at K* counts what the journal held then: K is a checkpoint over
-all partitions, or a sequence of one account. Without either, a balance is the fold's own state.
+Every answer takes two times (semantics section 8). *As known at K* counts what the journal held then:
+K is a checkpoint over all partitions, or a sequence of one account. *Effective at T* counts, of what
+was known, the charges of use up to T and nothing later: what they came to by month, and what of it
+became due, which is their amounts less what money buckets paid. Buckets, limits and the states that
+follow from them are as known: a bucket has no other time than the journal's. Without either, a
+balance is the fold's own state.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,8 +14,9 @@ from typing import NamedTuple
 from engine.ports import RecordLog
 from engine.rating.account import Account, PeriodSpend
 from engine.rating.balance import Balance, balance_of
-from engine.rating.charge import SUSPENSE, AccountEvent, Charge
+from engine.rating.charge import MONEY_CHARGES, SUSPENSE, VOIDED, Charge
 from engine.rating.errors import BrokenChain
+from engine.rating.event import AccountEvent
 from replay.checkpoint import Checkpoint
 from replay.journal import fold_journal, journal_partitions, read_journal
 
@@ -47,18 +51,18 @@ def replay_balances(
         states = fold_journal(log, partitions, progress)
         accounts = {name: found for s in states for name, found in s.ledger.accounts.items()}
         return [balance_of(accounts[account_id]) for account_id in sorted(accounts)]
-    balances: dict[str, Balance] = {}
     accounts = {}
+    tallies: dict[str, _Tally] = {}
     for record in _known_records(log, partitions, as_of, progress):
         account = accounts.setdefault(record.account_id, Account(record.account_id))
+        due = account.due
         account.apply(record)
-        balances[record.account_id] = (
-            balance_of(account)
-            if as_of.at is None
-            else _effective(balances.get(record.account_id), account, record, as_of.at)
-        )
-    found = [balances[account_id] for account_id in sorted(balances)]
-    return found if as_of.at is None else [balance for balance in found if balance.charges]
+        if isinstance(record, Charge) and _counts(record, as_of):
+            tally = tallies.setdefault(record.account_id, _Tally())
+            tally.add(record, account.due - due)
+    if as_of.at is None:
+        return [balance_of(accounts[account_id]) for account_id in sorted(accounts)]
+    return [tallies[account_id].balance(accounts[account_id]) for account_id in sorted(tallies)]
 
 
 def _known_records(
@@ -90,28 +94,44 @@ def _is_asked_for(record: Charge | AccountEvent, as_of: AsOf) -> bool:
     return as_of.sequence is None or record.sequence <= as_of.sequence
 
 
-def _effective(
-    so_far: Balance | None, account: Account, record: Charge | AccountEvent, at: int
-) -> Balance:
-    """Return the balance after a record, of usage up to `at` only."""
-    balance = so_far or balance_of(account)._replace(
-        due=0, periods=(), charges=0, suspended_lines=0
-    )
-    known = balance_of(account)
-    balance = balance._replace(
-        currency=known.currency, time_zone=known.time_zone, tariff_id=known.tariff_id
-    )
-    if not isinstance(record, Charge) or record.occurred_at > at:
-        return balance
-    periods = dict(balance.periods)
-    spend = periods.get(record.service_period, PeriodSpend(0, 0))
-    periods[record.service_period] = PeriodSpend(spend.amount + record.amount, spend.charges + 1)
-    suspended = sum(line.status == SUSPENSE for line in record.lines)
-    return balance._replace(
-        sequence=record.sequence,
-        due=balance.due + record.amount,
-        periods=tuple(sorted(periods.items())),
-        charges=balance.charges + 1,
-        suspended_lines=balance.suspended_lines + suspended,
-        as_of=record.received_at,
-    )
+def _counts(charge: Charge, as_of: AsOf) -> bool:
+    """Whether a charge has an amount, for use up to the time that is asked for."""
+    return as_of.at is not None and charge.kind in MONEY_CHARGES and charge.occurred_at <= as_of.at
+
+
+class _Tally:
+    """What an account's charges of use up to a time come to."""
+
+    def __init__(self) -> None:
+        self.sequence = self.as_of = 0
+        self.due = self.charges = self.suspended_lines = 0
+        self.periods: dict[str, PeriodSpend] = {}
+
+    def add(self, charge: Charge, due: int) -> None:
+        """Count a charge that has changed what is due by so many pico."""
+        self.sequence, self.as_of = charge.sequence, charge.received_at
+        self.due += due
+        self.charges += 1
+        spend = self.periods.get(charge.service_period, PeriodSpend(0, 0))
+        self.periods[charge.service_period] = PeriodSpend(
+            spend.amount + charge.amount, spend.charges + 1
+        )
+        self.suspended_lines += _suspended_lines(charge)
+
+    def balance(self, account: Account) -> Balance:
+        """Return the balance: effective as tallied, everything else as known."""
+        return balance_of(account)._replace(
+            sequence=self.sequence,
+            as_of=self.as_of,
+            due=self.due,
+            periods=tuple(sorted(self.periods.items())),
+            charges=self.charges,
+            suspended_lines=self.suspended_lines,
+        )
+
+
+def _suspended_lines(charge: Charge) -> int:
+    """Return how many lines more are in suspense after a charge; a void takes some out of it."""
+    entered = sum(line.status == SUSPENSE for line in charge.lines)
+    left = sum(line.status == VOIDED and bool(line.reason) for line in charge.lines)
+    return entered - left

@@ -1,39 +1,57 @@
 """Rechecking one partition: each commit decided again from the inputs that it has taken in.
 
-The fold goes along and shows each journal record while the state is as it was just before it; the
-record must come out again from its input. What a record makes due in closed periods must follow
-right behind it. What is left of the inputs when the commit is folded has no record, and must be a
-duplicate or forwarded.
+The fold goes along and shows each journal record while the state is as it was just before it. There
+is always one input whose outcomes are asked for, record by record: each must be the very record that
+stands. When it leads to nothing more, the next record begins the outcomes of another input, which is
+found by its position. Inputs without a record must have none to lead to: usage is then a duplicate or
+forwarded, time has passed without effect, a version concerns nobody.
+
+A version, and time that passes, concern many accounts, so commits may end between two of these. Then
+the position stays before the record, and the next commit goes on with the rest: what has happened is
+not due again.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from engine.adapters.avro.charge import encode_charge_like
 from engine.adapters.avro.journal import commit_digest, read_commit
-from engine.adapters.command_record import read_command_record
 from engine.adapters.forwarded import FORWARDED
 from engine.adapters.tariff_log import TARIFFS, TariffLog
 from engine.ports import LogRecord, RecordLog, TopicPartition
-from engine.rating.charge import (
-    SETTLEMENT,
-    AccountEvent,
-    Change,
-    Charge,
-    Record,
-    Rejection,
-)
-from engine.rating.command import AccountCommand
+from engine.rating.charge import MONEY_CHARGES, USAGE, Charge
+from engine.rating.command import AdvanceTo
 from engine.rating.errors import Refusal, TollbookError
+from engine.rating.event import AccountEvent, Record, Rejection
 from engine.rating.journal import Counts, JournalCommit, PartitionState
 from engine.rating.ledger import MemoryIdentities
-from engine.rating.lifecycle import decide_command, decide_version
-from engine.rating.usage import Position, identity_key
-from replay.evidence import Admitted, Elsewhere, Input, InputReader, usage_inputs
+from engine.rating.usage import Origin, Position, identity_key
+from replay.again import (
+    NOTHING,
+    Outcome,
+    Outcomes,
+    decided_again,
+    first_difference,
+    name_of,
+    named,
+    only,
+    told,
+)
+from replay.evidence import (
+    Admitted,
+    Elsewhere,
+    InputReader,
+    Ordered,
+    Published,
+    UsageInput,
+    order_input,
+    usage_inputs,
+)
 
 USAGE_TOPICS = ("usage", FORWARDED)
-_OWN_SETTINGS = ("attribute_not_allowed", "signature_missing", "signature_wrong")
-"""Rejections that rest on a worker's own settings (replay.evidence)."""
+ACCOUNTS = "accounts"
+_OWN_KNOWLEDGE = ("attribute_not_allowed", "signature_missing", "signature_wrong", "unknown_schema")
+"""Rejections that rest on a worker's own settings, or on the schemas that it knew then."""
 
 
 class Differs(TollbookError):
@@ -52,21 +70,6 @@ class Witness(NamedTuple):
     forwarded: Callable[[Elsewhere], None]
 
 
-class _Command(NamedTuple):
-    """What an account's record asks, and when it was received."""
-
-    command: AccountCommand | Refusal
-    received_at: int
-
-
-class _Decided(NamedTuple):
-    """What an account event comes to again, when its input was received, and by which rules."""
-
-    change: Change | None
-    received_at: int
-    rules: int
-
-
 class PartitionRecheck:
     """Rechecks the commits of one partition, in order."""
 
@@ -77,7 +80,7 @@ class PartitionRecheck:
         home_partition: Callable[[str], int],
         witness: Witness,
     ) -> None:
-        inputs = [TopicPartition(topic, partition) for topic in (*USAGE_TOPICS, "accounts")]
+        inputs = [TopicPartition(topic, partition) for topic in (*USAGE_TOPICS, ACCOUNTS)]
         ends = log.ends([TARIFFS, *inputs])
         self._tariffs = TariffLog(log)
         self.state = PartitionState(partition, self._tariffs.book, MemoryIdentities())
@@ -85,9 +88,11 @@ class PartitionRecheck:
         self._witness = witness
         self._readers = {name.topic: InputReader(log, name, ends[name]) for name in inputs}
         self._ends = {name.topic: ends[name] for name in [TARIFFS, *inputs]}
-        self._usage: dict[Position, Input] = {}
-        self._commands: dict[Position, _Command] = {}
-        self._settlements: Iterator[Charge] = iter(())
+        self._usage: dict[Position, UsageInput] = {}
+        self._orders: dict[Position, Ordered | Refusal] = {}
+        self._versions: dict[Position, Published] = {}
+        self._next: dict[str, int] = {}
+        self._outcomes = NOTHING
 
     def take(self, record: LogRecord) -> bool:
         """Recheck the next commit; False if its inputs are not in the log yet.
@@ -95,11 +100,14 @@ class PartitionRecheck:
         Differs, or BrokenInvariant from the fold, if something is not as it must be.
         """
         commit, written = read_commit(record.value)
-        positions = {entry.topic: entry.offset for entry in commit.positions}
-        known = {"tariffs": commit.tariffs_offset, **positions}
-        if any(offset > self._ends.get(topic, 0) for topic, offset in known.items()):
+        self._next = {
+            "tariffs": commit.tariffs_offset,
+            **{entry.topic: entry.offset for entry in commit.positions},
+        }
+        begun = _begun(commit, self._next)
+        if any(offset > self._ends.get(topic, 0) for topic, offset in begun.items()):
             return False
-        self._read_inputs(commit, positions)
+        self._read_inputs(begun)
         before = self.state.counts
         self.state.fold(
             commit, commit_digest(record.value), lambda index, r: self._recheck(r, written[index])
@@ -107,112 +115,136 @@ class PartitionRecheck:
         self._recheck_rest(commit, before)
         return True
 
-    def _read_inputs(self, commit: JournalCommit, positions: Mapping[str, int]) -> None:
-        """Read what the commit has taken in, and the tariffs that it knew."""
-        events = [r for r in commit.records if isinstance(r, AccountEvent)]
-        published = [r.position.offset + 1 for r in events if r.position.topic == "tariffs"]
-        self._tariffs.read_to(max([commit.tariffs_offset, *published]))
-        self._usage.clear()
-        self._commands.clear()
+    def _read_inputs(self, begun: Mapping[str, int]) -> None:
+        """Read what the commit has taken in, or begun to, and the tariffs that it knew."""
+        seen = len(self._tariffs.versions)
+        self._tariffs.read_to(begun["tariffs"])
+        for known, appended_at, rules in self._tariffs.versions[seen:]:
+            place = Position("tariffs", 0, known.offset)
+            self._versions[place] = Published(known.version, Origin(place, appended_at), rules)
         authority = self._tariffs.authority
+        self._usage.clear()
         for topic in USAGE_TOPICS:
-            for record in self._readers[topic].until(positions.get(topic, 0)):
+            for record in self._readers[topic].until(begun.get(topic, 0)):
                 self._usage.update(usage_inputs(record, authority, self._home_partition))
-        for record in self._readers["accounts"].until(positions.get("accounts", 0)):
-            place = Position("accounts", record.partition, record.offset)
-            self._commands[place] = _Command(read_command_record(record), record.appended_at)
+        for record in self._readers[ACCOUNTS].until(begun.get(ACCOUNTS, 0)):
+            place = Position(ACCOUNTS, record.partition, record.offset)
+            self._orders[place] = order_input(record, authority.rules, self._home_partition)
 
     def _recheck(self, record: Record, written: bytes) -> None:
-        due = next(self._settlements, None)  # the state is as the record before has left it
-        if isinstance(record, Charge) and record.kind == SETTLEMENT:
-            self._recheck_settlement(record, written, due)
-            return
-        _refuse_missing(due)
-        if isinstance(record, Charge):
-            self._recheck_charge(record, written)
-            self._settlements = self.state.ledger.decide_settlements(record, record.rules)
-        elif isinstance(record, AccountEvent):
-            rules = self._recheck_event(record)
-            self._settlements = self.state.ledger.decide_settlements(record, rules)
-        elif record.position.topic == "accounts":
-            self._commands.pop(record.position, None)
-        else:
-            self._recheck_rejection(record)
+        again = self._outcomes.next()  # the state is as the record before has left it
+        if again is None:
+            begun = self._begin(record)
+            if begun is None:
+                return
+            self._outcomes = begun
+            again = self._outcomes.next()
+        self._compare(record, written, again)
 
-    def _recheck_charge(self, charge: Charge, written: bytes) -> None:
-        place = f"charge {charge.charge_id} of account {charge.account_id}"
-        stands_on = self._usage.pop(charge.position, None)
-        if stands_on is None:
-            raise Differs(f"{place}: there is no usage event at {named(charge.position)}")
-        if not isinstance(stands_on, Admitted):
-            raise Differs(f"{place}: its usage event at {named(charge.position)} is {stands_on}")
-        if not self._witness.selects(charge):
-            return
-        again = self.state.ledger.decide(*stands_on)
-        if not isinstance(again, Charge):
-            raise Differs(f"{place}: stands, but rated again it is {again}")
-        self._compare(place, charge, written, again)
+    def _begin(self, record: Record) -> Outcomes | None:
+        """Return what the input leads to that a record begins; None: nothing is compared."""
+        ledger, position = self.state.ledger, record.position
+        if position.topic == "tariffs":
+            self._pass(Position("tariffs", 0, position.offset))
+            version = self._versions.get(position)
+            if version is None:
+                raise Differs(f"{name_of(record)}: there is no tariff version at {named(position)}")
+            return decided_again(ledger, version)
+        self._pass(Position("tariffs", 0, self._next["tariffs"]))
+        if position.topic == ACCOUNTS:
+            self._pass(position)
+            if _is_of_own_knowledge(record):
+                self._orders.pop(position, None)
+                return None
+            return decided_again(ledger, self._order_of(record))
+        self._pass(position._replace(topic=ACCOUNTS, offset=self._next.get(ACCOUNTS, 0), index=0))
+        return self._begin_usage(record)
 
-    def _recheck_settlement(self, charge: Charge, written: bytes, due: Charge | None) -> None:
-        place = f"settlement {charge.charge_id} of account {charge.account_id}"
-        if due is None:
-            raise Differs(f"{place}: stands, but nothing is to be settled there")
-        if self._witness.selects(charge):
-            self._compare(place, charge, written, due)
-        elif due != charge:
-            raise Differs(f"{place}: {first_difference(charge, due)}")
+    def _order_of(self, record: Record) -> Ordered | Refusal:
+        """Return the order that a record begins to carry out. Differs if there is none."""
+        place, asked = record.position, self._orders.get(record.position)
+        if asked is None or (isinstance(asked, Refusal) and not isinstance(record, Rejection)):
+            raise Differs(f"{name_of(record)}: at {named(place)} is no command, but {asked}")
+        if isinstance(asked, Ordered) and isinstance(asked.order, AdvanceTo):
+            # begun in an earlier commit, perhaps by other rules
+            return asked._replace(rules=self._tariffs.authority.rules)
+        if place.offset >= self._next.get(ACCOUNTS, 0):
+            raise Differs(f"{name_of(record)}: the position of its commit is not past its command")
+        return self._orders.pop(place)
 
-    def _compare(self, place: str, charge: Charge, written: bytes, again: Charge) -> None:
-        bytes_again = encode_charge_like(again, written)
-        self._witness.rated(charge, written, bytes_again)
-        if bytes_again != written:
-            raise Differs(f"{place}: {first_difference(charge, again)}")
-
-    def _recheck_event(self, event: AccountEvent) -> int:
-        """Check an account event; return the rules by which it was decided."""
-        place = f"account {event.account_id}, sequence {event.sequence}"
-        decide = self._decide_version if event.position.topic == "tariffs" else self._decide_command
-        again = decide(event, place)
-        if again.change != event.change:
-            raise Differs(f"{place}: change stands as {event.change}, decided again {again.change}")
-        if again.received_at != event.received_at:
+    def _begin_usage(self, record: Record) -> Outcomes | None:
+        ledger, asked = self.state.ledger, self._usage.pop(record.position, None)
+        if asked is None:
             raise Differs(
-                f"{place}: received_at stands as {event.received_at}, its input has "
-                f"{again.received_at}"
+                f"{name_of(record)}: there is no usage event at {named(record.position)}, or all "
+                "that it leads to stands before"
             )
-        return again.rules
+        if _is_of_own_knowledge(record):
+            return None
+        if isinstance(asked, Elsewhere) or (
+            isinstance(asked, Refusal) and not isinstance(record, Rejection)
+        ):
+            raise Differs(
+                f"{name_of(record)}: its usage event at {named(record.position)} is {asked}"
+            )
+        if isinstance(asked, Admitted) and self._is_left_out(record, asked):
+            self._outcomes = only(ledger.following(record, asked.terms.rules))  # type: ignore[arg-type]  # a charge
+            return None
+        return decided_again(ledger, asked)
 
-    def _decide_version(self, event: AccountEvent, place: str) -> _Decided:
-        account = self.state.ledger.account(event.account_id)
-        for known, appended_at, rules in self._tariffs.versions:
-            if known.offset == event.position.offset:
-                return _Decided(decide_version(account, known.version), appended_at, rules)
-        raise Differs(f"{place}: there is no tariff version at {named(event.position)}")
+    def _is_left_out(self, record: Record, asked: Admitted) -> bool:
+        """Whether a charge is not to be rated again: then only what follows it is checked."""
+        event = asked.event
+        if not isinstance(record, Charge) or event.action != "record":
+            return False
+        next_refill = self.state.ledger.account(event.account_id).prepaid.next_refill
+        return (
+            not self._witness.selects(record)
+            and (record.kind, record.digest) == (USAGE, event.digest)
+            and (next_refill is None or next_refill > event.occurred_at)
+        )
 
-    def _decide_command(self, event: AccountEvent, place: str) -> _Decided:
-        account = self.state.ledger.account(event.account_id)
-        command, received_at = self._commands.pop(event.position, (None, 0))
-        if not isinstance(command, AccountCommand):
-            raise Differs(f"{place}: at {named(event.position)} is no command, but {command}")
-        change = decide_command(account, command, received_at, self._tariffs.book)
-        return _Decided(change, received_at, self._tariffs.authority.rules)
+    def _compare(self, record: Record, written: bytes, again: Outcome | None) -> None:
+        place = name_of(record)
+        if again is None:
+            raise Differs(f"{place}: stands, but nothing leads to it there")
+        if isinstance(record, Charge) and isinstance(again, Charge) and _are_alike(record, again):
+            bytes_again = encode_charge_like(again, written)
+            if self._witness.selects(record):
+                self._witness.rated(record, written, bytes_again)
+            if bytes_again != written:
+                raise Differs(f"{place}: {first_difference(record, again)}")
+        elif isinstance(record, AccountEvent) and isinstance(again, AccountEvent):
+            if record != again:
+                raise Differs(f"{place}: {first_difference(record, again)}")
+        elif not isinstance(again, Refusal | str):
+            raise Differs(f"{place}: stands where {told(again)} comes out")
+        elif not isinstance(record, Rejection) or record.refusal.code != told(again):
+            raise Differs(f"{place}: stands, but decided again it is {again}")
 
-    def _recheck_rejection(self, rejection: Rejection) -> None:
-        place = f"rejection {rejection.refusal.code} at {named(rejection.position)}"
-        stands_on = self._usage.pop(rejection.position, None)
-        if stands_on is None:
-            raise Differs(f"{place}: there is no usage event")
-        if rejection.refusal.code in _OWN_SETTINGS:
-            return
-        again: object = stands_on
-        if isinstance(stands_on, Admitted):
-            again = self.state.ledger.decide(*stands_on)
-        if not isinstance(again, Refusal) or again.code != rejection.refusal.code:
-            raise Differs(f"{place}: decided again it is {again}")
+    def _pass(self, before: Position) -> None:
+        """Go past the orders, or versions, in front of a position: no record tells of them."""
+        waiting = self._versions if before.topic == "tariffs" else self._orders
+        for place in [place for place in waiting if place.offset < before.offset]:
+            asked = waiting.pop(place)
+            if not isinstance(asked, Published) and not _is_time(asked):
+                raise Differs(f"the command at {named(place)} is missing")
+            left = decided_again(self.state.ledger, asked).next()
+            if left is not None:
+                raise Differs(f"{told(left)} is missing: {named(place)} leads to it")
 
     def _recheck_rest(self, commit: JournalCommit, before: Counts) -> None:
-        """Check what has no record of its own: duplicates and forwarded usage, nothing else."""
-        _refuse_missing(next(self._settlements, None))
+        """Check what has no record of its own."""
+        missing = self._outcomes.next_of_step()
+        if missing is not None:
+            raise Differs(f"{told(missing)} is missing")
+        self._outcomes = NOTHING
+        self._pass(Position("tariffs", 0, self._next["tariffs"]))
+        self._pass(Position(ACCOUNTS, commit.partition, self._next.get(ACCOUNTS, 0)))
+        self._recheck_usage(commit, before)
+
+    def _recheck_usage(self, commit: JournalCommit, before: Counts) -> None:
+        """Check usage without a record: duplicates and what was forwarded, nothing else."""
         place = f"journal partition {commit.partition}, commit {commit.commit}"
         duplicates = forwarded = 0
         for position, left in self._usage.items():
@@ -229,8 +261,6 @@ class PartitionRecheck:
             raise Differs(
                 f"{place}: counts {counted} duplicates and forwarded, found {(duplicates, forwarded)}"
             )
-        if self._commands:
-            raise Differs(f"{place}: the command at {named(next(iter(self._commands)))} is missing")
 
     def _is_duplicate(self, left: Admitted) -> bool:
         event = left.event
@@ -238,34 +268,27 @@ class PartitionRecheck:
         return self.state.ledger.identities.get(identity) == event.digest
 
 
-def _refuse_missing(due: Charge | None) -> None:
-    if due is not None:
-        raise Differs(
-            f"account {due.account_id}: the settlement of {due.lines[0].counter} at sequence "
-            f"{due.sequence} is missing"
-        )
+def _begun(commit: JournalCommit, following: Mapping[str, int]) -> dict[str, int]:
+    """Return the next offset by topic, behind what the commit has only begun to take in, too."""
+    begun = dict(following)
+    for record in commit.records:
+        topic, _, offset, _ = record.position
+        if topic in ("tariffs", ACCOUNTS):
+            begun[topic] = max(begun.get(topic, 0), offset + 1)
+    return begun
 
 
-def named(position: Position) -> str:
-    """Return a position as text."""
-    return f"{position.topic}[{position.partition}] offset {position.offset} index {position.index}"
+def _is_of_own_knowledge(record: Record) -> bool:
+    return isinstance(record, Rejection) and record.refusal.code in _OWN_KNOWLEDGE
 
 
-def first_difference(stands: Charge, again: Charge) -> str:
-    """Return the first field in which two charges differ, and both values."""
-    for name, value, other in zip(Charge._fields, stands, again, strict=True):
-        if name == "lines" and value != other:
-            return _first_line(stands, again)
-        if value != other:
-            return f"{name} stands as {value!r}, rated again {other!r}"
-    return "the bytes differ, the fields do not"
+def _is_time(asked: Ordered | Refusal) -> bool:
+    """Whether an order may be without effect, and so without a record."""
+    return isinstance(asked, Ordered) and isinstance(asked.order, AdvanceTo)
 
 
-def _first_line(stands: Charge, again: Charge) -> str:
-    if len(stands.lines) != len(again.lines):
-        return f"lines: {len(stands.lines)} stand, rated again {len(again.lines)}"
-    for number, (line, other) in enumerate(zip(stands.lines, again.lines, strict=True)):
-        for name, value, new in zip(line._fields, line, other, strict=True):
-            if value != new:
-                return f"lines[{number}].{name} stands as {value!r}, rated again {new!r}"
-    return "lines are equal"
+def _are_alike(charge: Charge, again: Charge) -> bool:
+    """Whether two charges are about the same, so that their fields can be compared."""
+    if charge.kind != again.kind or charge.kind in MONEY_CHARGES:
+        return charge.kind == again.kind
+    return [d.bucket for d in charge.drawdowns] == [d.bucket for d in again.drawdowns]

@@ -20,8 +20,8 @@ from engine.adapters.signing import HEADER, key_digest, sign
 from engine.adapters.usage_record import read_usage_record
 from engine.ports import LogPruned, LogRecord, RecordLog, TopicPartition
 from engine.rating.authority import Authority, SourceRegistration
-from engine.rating.charge import Rejection
 from engine.rating.errors import Refusal
+from engine.rating.event import Rejection
 from engine.rating.usage import Position
 from replay.rejections import COMMANDS, Found, read_rejection, rejection_id
 

@@ -1,8 +1,8 @@
 """Rejections as the journal tells them: where each stands, and whether it still waits for anyone.
 
 A rejected event does not occupy its identity, so it may be mended or sent again. A rejection is
-*resolved* when the journal decided the same identity later: usage charged, a command applied or
-refused. Later means behind it in its own journal partition or, because an event may have been
+*resolved* when the journal decided the same identity later: usage charged, a void that took something
+back, waits or was refused, a command applied or refused. Later means behind it in its own journal partition or, because an event may have been
 rejected on another partition than its account's, received later elsewhere. Until then it is *open*.
 
 A record that could not be read names no identity. If today's schemas read it, the identities of
@@ -17,8 +17,9 @@ from engine.adapters.avro.journal import decode_record
 from engine.adapters.avro.wire import HEADER_SIZE, Decoded, decode
 from engine.adapters.usage_record import read_usage_record
 from engine.ports import LogRecord, RecordLog, TopicPartition
-from engine.rating.charge import AccountEvent, Charge, Rejection
+from engine.rating.charge import CORRECTION, USAGE, Charge
 from engine.rating.errors import BrokenInvariant, Refusal
+from engine.rating.event import AccountEvent, Rejection, UsageRefused, VoidPending
 from engine.rating.usage import Position, identity_key
 from replay.archive.chain import chained
 from replay.journal import journal_partitions
@@ -44,7 +45,8 @@ class JournalPlace(NamedTuple):
 class Found(NamedTuple):
     """A rejection without its original bytes, its place, and what resolved it.
 
-    `resolved_by`: the charges, or the command's id, that settle all it holds; empty while open.
+    `resolved_by`: the charges, or the ids of commands and voids, that settle all it holds; empty while
+    open.
     """
 
     rejection: Rejection
@@ -232,17 +234,29 @@ def _settled(
     for name, end in ends.items():
         for place, data in _records(log, name, end, ("charge_event", "account_event"), progress):
             record = decode_record(data)
-            if isinstance(record, Charge):
-                identity, decided_by = record.charge_id, record.charge_id
-            elif isinstance(record, AccountEvent) and record.command_id:
-                identity = _command_identity(record.account_id, record.command_id)
-                decided_by = record.command_id
-            else:
+            if isinstance(record, Rejection) or (decided := _decided(record)) is None:
                 continue
+            identity, decided_by = decided
             for number in waiting.get(identity, ()):
                 if _is_later(place, record.received_at, found[number]):
                     settled[number].setdefault(identity, decided_by)
     return settled
+
+
+def _decided(record: Charge | AccountEvent) -> tuple[str, str] | None:
+    """Return the identity that a record decides, and what is shown for it; None if it decides none."""
+    account_id = record.account_id
+    if isinstance(record, Charge):
+        if record.kind == USAGE:
+            return record.charge_id, record.charge_id
+        if record.kind == CORRECTION:
+            return identity_key(account_id, record.source, record.event_id), record.charge_id
+    elif record.command_id:
+        return _command_identity(account_id, record.command_id), record.command_id
+    elif isinstance(record.change, VoidPending | UsageRefused):
+        void = record.change
+        return identity_key(account_id, void.source, void.event_id), void.event_id
+    return None
 
 
 def _is_later(place: JournalPlace, received_at: int, than: Found) -> bool:

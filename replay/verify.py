@@ -1,13 +1,15 @@
 """Verification: every charge rated again from the usage it stands on, and nothing left over.
 
 One partition at a time, commit by commit, with what was known then: the rules revision and the
-tariff versions that counted, the sources that were registered. Every charge and every settlement
-must come out the same to the byte, every rejection for the same reason, every account event the
-same; and each usage event without a charge must be a duplicate, a rejection, or forwarded to where its record stands.
+tariff versions that counted, the sources that were registered. Every charge must come out the same to
+the byte, of usage as of what followed from it, from a command or from the passing of time; every
+rejection for the same reason, every account event the same. Each usage event without a record must be
+a duplicate, or forwarded to where its record stands.
 The fold that goes along refuses a gap, a broken chain, and a balance that does not follow. The
 first difference ends it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import NamedTuple
@@ -15,13 +17,16 @@ from typing import NamedTuple
 from engine.adapters.forwarded import FORWARDED, first_position
 from engine.ports import RecordLog, TopicPartition
 from engine.rating.balance import Balance, balance_of
-from engine.rating.charge import SETTLEMENT, Charge
+from engine.rating.charge import CORRECTION, SETTLEMENT, USAGE, Charge
 from engine.rating.errors import BrokenInvariant
 from engine.rating.journal import Counts, PartitionState
 from engine.rating.usage import Position
+from replay.again import named
 from replay.evidence import Elsewhere, in_chunks
 from replay.journal import journal_partitions
-from replay.recheck import Differs, PartitionRecheck, Witness, named
+from replay.recheck import Differs, PartitionRecheck, Witness
+
+_COUNTED_APART = (USAGE, CORRECTION, SETTLEMENT)
 
 
 class Selection(NamedTuple):
@@ -46,17 +51,20 @@ EVERYTHING = Selection()
 class Verification(NamedTuple):
     """What was verified, and the first difference (empty: none).
 
-    `charges` were rated again, `settlements` settled again; `stands` and `again` are SHA-256 over
-    the bytes of all of those as they stand and as they came out, by partition in journal order.
-    `unverified`: commits whose
-    inputs are not in this log yet. `compared`: live balances that equal the fold.
+    `charges` of usage were rated again, `corrections` and `settlements` worked out again, and so were
+    `movements`: adjustments, and what opens, fills and closes buckets. `stands` and `again` are SHA-256
+    over the bytes of all of those as they stand and as they came out, by partition in journal order.
+    `unverified`: commits whose inputs are not in this log yet. `compared`: live balances that equal the
+    fold.
     """
 
     commits: int
     unverified: int
     counts: Counts
     charges: int
+    corrections: int
     settlements: int
+    movements: int
     stands: str
     again: str
     accounts: int
@@ -86,7 +94,7 @@ class Verifier:
         self._progress = progress
         self._witness = Witness(selection.holds, self._rated, self._passed_on)
         self._stands, self._again = sha256(), sha256()
-        self._charges = self._settlements = 0
+        self._kinds: Counter[str] = Counter()
         self._commits = self._unverified = self._accounts = self._compared = 0
         self._counts = Counts()
         self._forwarded: set[Position] = set()
@@ -107,8 +115,10 @@ class Verifier:
             self._commits,
             self._unverified,
             self._counts,
-            self._charges,
-            self._settlements,
+            self._kinds[USAGE],
+            self._kinds[CORRECTION],
+            self._kinds[SETTLEMENT],
+            sum(n for kind, n in self._kinds.items() if kind not in _COUNTED_APART),
             self._stands.hexdigest(),
             self._again.hexdigest(),
             self._accounts,
@@ -130,10 +140,7 @@ class Verifier:
         return recheck.state
 
     def _rated(self, charge: Charge, stands: bytes, again: bytes) -> None:
-        if charge.kind == SETTLEMENT:
-            self._settlements += 1
-        else:
-            self._charges += 1
+        self._kinds[charge.kind] += 1
         self._stands.update(stands)
         self._again.update(again)
 

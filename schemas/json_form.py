@@ -88,7 +88,8 @@ def _union_converter(branches: list[Any], named: dict[str, Any]) -> Callable[[An
 
 
 def _default_value(default: Any, schema: Any) -> Any:
-    if isinstance(schema, dict) and schema.get("type") == "bytes" and default is not None:
+    kind = schema.get("type") if isinstance(schema, dict) else schema
+    if kind == "bytes" and default is not None:
         return default.encode("latin-1")
     return default
 

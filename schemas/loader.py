@@ -24,6 +24,7 @@ NAMES = (
     "rules_revision",
     "exchange_rate",
     "account_command",
+    "advance_to",
     "journal_commit",
     "partition_snapshot",
     "charge_event",
@@ -75,6 +76,7 @@ def load(name: str, version: int, declared: dict[str, Any]) -> RecordSchema:
     canonical = to_parsing_canonical_form(declared)
     crc = bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
     parsed = parse_schema(_without_logical_types(declared))
+    _read_defaults_as_bytes(parsed)
     return RecordSchema(name, version, declared, parsed, _SINGLE_OBJECT_MARKER + crc)
 
 
@@ -83,9 +85,35 @@ def _by_header() -> dict[bytes, RecordSchema]:
     return {schema.header: schema for name in NAMES for schema in versions(name)}
 
 
+def part(schema: RecordSchema, name: str) -> Any:
+    """Return a record within a schema, as fastavro reads and writes it by itself. KeyError."""
+    pending: list[Any] = [schema.declared["fields"]]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict) and node.get("type") == "record" and node["name"] == name:
+            return load(name, schema.version, node).parsed
+        if isinstance(node, dict | list):
+            pending += node.values() if isinstance(node, dict) else node
+    raise KeyError(f"no record {name!r} in {schema.name}")
+
+
 def by_fingerprint(header: bytes) -> RecordSchema | None:
     """Return the schema that a record's first ten bytes name, or None."""
     return _by_header().get(header)
+
+
+def _read_defaults_as_bytes(parsed: Any) -> None:
+    """Turn the defaults of bytes into bytes, in place: fastavro hands a reader their text."""
+    if isinstance(parsed, list):
+        for item in parsed:
+            _read_defaults_as_bytes(item)
+    elif isinstance(parsed, dict):
+        is_bytes = parsed.get("type") in ("bytes", {"type": "bytes"})
+        if is_bytes and isinstance(parsed.get("default"), str):
+            parsed["default"] = parsed["default"].encode("latin-1")
+        for name, value in parsed.items():
+            if name not in ("default", "doc"):
+                _read_defaults_as_bytes(value)
 
 
 def _without_logical_types(schema: Any) -> Any:

@@ -1,7 +1,7 @@
 """The identity index on disk: every usage event ever accepted, within a bounded piece of memory.
 
-RocksDB keeps sorted files of (16 bytes identity, 32 bytes digest), one database per partition.
-Nearly every question is about an identity that is new, and a Bloom filter of ten bits per identity
+RocksDB keeps sorted files of (16 bytes identity, 32 bytes digest and what stands of the event), one
+database per partition; what stands is text that compresses to about a hundred bytes. Nearly every question is about an identity that is new, and a Bloom filter of ten bits per identity
 answers 99 % of those without touching a file. Filters, indexes, data blocks and write buffers of
 all partitions share one cache, so memory does not grow with their number (docs/decisions/0010).
 
@@ -51,7 +51,11 @@ _RETRY_SECONDS = 0.05
 _PATIENT_AGAIN_SECONDS = 60.0
 _MAKE_ATTEMPTS = 3
 _STAMP_KEY = b"stamp"
-_STAMP = struct.Struct(">qq32s")
+_STAMP = struct.Struct(">Bqq32s")
+_FORMAT = 2
+"""Stands in the stamp. The first format had no such byte, and digests without what stands."""
+
+_DIGEST_BYTES = 32
 _MARGIN_BYTES = 2**20
 _DAMAGED = "DAMAGED"
 """A file of this name says that a read found the directory damaged."""
@@ -150,7 +154,7 @@ class RocksIdentityIndex:
     def __init__(self, place: Path, options: Options) -> None:
         self.place = place
         self._options = options
-        self._added: dict[str, bytes] = {}
+        self._added: dict[str, tuple[bytes, bytes]] = {}
         self._failed = False
         self._begin(_connect(place, options))
 
@@ -164,7 +168,10 @@ class RocksIdentityIndex:
             raise _os_error(error, self.place) from error
         self._stamp = Stamp()
         if data is not None:
-            commit, offset, digest = _STAMP.unpack(data)
+            if len(data) != _STAMP.size or data[0] != _FORMAT:
+                self.close()
+                raise OSError(errno.EINVAL, "it is in the format of another version", self.place)
+            _, commit, offset, digest = _STAMP.unpack(data)
             self._stamp = Stamp(commit, digest, offset)
         self._commit = self._stamp.commit
 
@@ -196,7 +203,19 @@ class RocksIdentityIndex:
         """
         added = self._added.get(identity)
         if added is not None:
-            return added
+            return added[0]
+        found = self._read(identity)
+        return None if found is None else found[:_DIGEST_BYTES]
+
+    def standing(self, identity: str) -> bytes:
+        """Return what stands of an event; empty: not known. OSError as in `get`."""
+        added = self._added.get(identity)
+        if added is not None:
+            return added[1]
+        return (self._read(identity) or b"")[_DIGEST_BYTES:]
+
+    def _read(self, identity: str) -> bytes | None:
+        """Return the digest, and what stands behind it, as they were written."""
         try:
             found: bytes | None = self._get(bytes.fromhex(identity))
         except Exception as error:
@@ -205,9 +224,9 @@ class RocksIdentityIndex:
             raise _os_error(error, self.place) from error
         return found
 
-    def add(self, identity: str, digest: bytes) -> None:
-        """Occupy an identity, in memory until the next write."""
-        self._added[identity] = digest
+    def add(self, identity: str, digest: bytes, standing: bytes) -> None:
+        """Occupy an identity, or say what stands of it, in memory until the next write."""
+        self._added[identity] = (digest, standing)
 
     def write(self, stamp: Stamp) -> None:
         """Keep what was added, and the stamp, both or neither, also through a power cut.
@@ -215,9 +234,9 @@ class RocksIdentityIndex:
         OSError if there is no room: everything stays added, and the next write tries again.
         """
         batch = WriteBatch(raw_mode=True)
-        for identity, digest in self._added.items():
-            batch.put(bytes.fromhex(identity), digest)
-        batch.put(_STAMP_KEY, _STAMP.pack(stamp.commit, stamp.offset, stamp.digest))
+        for identity, (digest, standing) in self._added.items():
+            batch.put(bytes.fromhex(identity), digest + standing)
+        batch.put(_STAMP_KEY, _STAMP.pack(_FORMAT, stamp.commit, stamp.offset, stamp.digest))
         durable = WriteOptions()
         durable.sync = True
         with _os_errors(self.place):
@@ -291,7 +310,9 @@ def _options(cache_bytes: int) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.set_block_based_table_factory(table)
-    options.set_compression_type(DBCompressionType.none())  # digests do not compress
+    options.set_compression_type(
+        DBCompressionType.lz4()
+    )  # digests do not compress, what stands does
     options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
     options.set_write_buffer_manager(
         WriteBufferManager.new_write_buffer_manager_with_cache(

@@ -16,7 +16,7 @@ class _Written:
 
     def __init__(self) -> None:
         self.stamp = Stamp()
-        self.identities: dict[str, bytes] = {}
+        self.identities: dict[str, tuple[bytes, bytes]] = {}
 
 
 class MemoryIdentityIndexes:
@@ -35,7 +35,7 @@ class MemoryIdentityIndex:
 
     def __init__(self, written: _Written) -> None:
         self._written = written
-        self._added: dict[str, bytes] = {}
+        self._added: dict[str, tuple[bytes, bytes]] = {}
         self._commit = written.stamp.commit
 
     @property
@@ -60,11 +60,20 @@ class MemoryIdentityIndex:
 
     def get(self, identity: str) -> bytes | None:
         """Return the digest that occupies an identity, or None."""
+        found = self._found(identity)
+        return found and found[0]
+
+    def standing(self, identity: str) -> bytes:
+        """Return what stands of an event; empty: not known."""
+        found = self._found(identity)
+        return found[1] if found else b""
+
+    def _found(self, identity: str) -> tuple[bytes, bytes] | None:
         return self._added.get(identity) or self._written.identities.get(identity)
 
-    def add(self, identity: str, digest: bytes) -> None:
-        """Occupy an identity, until the next write only for this object."""
-        self._added[identity] = digest
+    def add(self, identity: str, digest: bytes, standing: bytes) -> None:
+        """Occupy an identity, or say what stands of it; only for this object until the next write."""
+        self._added[identity] = (digest, standing)
 
     def write(self, stamp: Stamp) -> None:
         """Keep what was added, and the stamp."""

@@ -14,6 +14,7 @@ from engine.adapters.documents.accounts import AccountOrders
 from engine.adapters.documents.usage import parse_time, read_json
 from engine.entrypoints.offline import OfflineRating
 from engine.entrypoints.tallying import Tally
+from engine.rating.charge import Charge
 from engine.rating.command import AssignTariff, OpenAccount
 from engine.rating.errors import InvalidDocument, Refusal
 from engine.rating.exchange import ExchangeRate
@@ -95,10 +96,11 @@ def cost_of(
     tally = Tally()
     for number, text in lines():
         data = read_json(text)
-        tally.take(data if isinstance(data, Refusal) else rating.rate(data, number - 1))
+        tally.take([data] if isinstance(data, Refusal) else rating.rate(data, number - 1))
         progress(1)
-    for charge in rating.close(_end_of_month(versions[0], extent.last_use)):
-        tally.add(charge)
+    for record in rating.advance(_end_of_month(versions[0], extent.last_use)):
+        if isinstance(record, Charge):
+            tally.add(record)
     return PlanCost(plan, versions[0].currency, tally)
 
 

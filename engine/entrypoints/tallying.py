@@ -6,12 +6,17 @@ counts as free.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from engine.rating.charge import SUSPENSE, Charge
+from engine.entrypoints.offline import Outcomes
+from engine.rating.charge import CORRECTION, SUSPENSE, USAGE, Charge
 from engine.rating.errors import Refusal
+from engine.rating.event import AccountEvent, UsageRefused
 
 OUTCOMES = ("charged", "in suspense", "duplicate", "rejected")
+RARE_OUTCOMES = ("voided", "pending")
+"""Of voids: told only where there are any. A void that is refused counts as rejected."""
 
 
 class Part(NamedTuple):
@@ -30,14 +35,38 @@ class Unpriced(NamedTuple):
     model: str
 
 
-def outcome_name(outcome: Charge | Refusal | str) -> str:
-    """Return which of OUTCOMES an outcome is; one line in suspense is enough for a charge."""
-    if isinstance(outcome, Refusal):
+def outcome_name(outcomes: Outcomes) -> str:
+    """Return which of OUTCOMES came of an event; one line in suspense is enough for a charge."""
+    last, names = outcomes[-1], set(map(_name, outcomes))
+    if isinstance(last, str):
+        return last
+    for name in ("rejected", "in suspense", "charged", "voided"):
+        if name in names:
+            return name
+    return "pending"
+
+
+def _name(outcome: Charge | AccountEvent | Refusal | str) -> str:
+    if refusal_of(outcome) is not None:
         return "rejected"
-    if isinstance(outcome, Charge):
-        suspended = any(line.status == SUSPENSE for line in outcome.lines)
-        return "in suspense" if suspended else "charged"
-    return outcome
+    if not isinstance(outcome, Charge) or outcome.kind not in (USAGE, CORRECTION):
+        return ""
+    if outcome.kind == CORRECTION:
+        return "voided"
+    return "in suspense" if any(line.status == SUSPENSE for line in outcome.lines) else "charged"
+
+
+def refusal_of(outcome: Charge | AccountEvent | Refusal | str) -> Refusal | None:
+    """Return why an event was rejected, or its void refused; None otherwise."""
+    if isinstance(outcome, AccountEvent) and isinstance(outcome.change, UsageRefused):
+        return outcome.change.refusal
+    return outcome if isinstance(outcome, Refusal) else None
+
+
+def counted_outcomes(events: Mapping[str, int]) -> str:
+    """Return how many events came to what, as text."""
+    names = [*OUTCOMES, *(name for name in RARE_OUTCOMES if events[name])]
+    return ", ".join(f"{events[name]} {name}" for name in names)
 
 
 class Tally:
@@ -49,13 +78,15 @@ class Tally:
         self.rejections: Counter[str] = Counter()
         self.amounts: dict[Part, int] = {}
 
-    def take(self, outcome: Charge | Refusal | str) -> None:
-        """Count one outcome of usage in."""
-        self.events[outcome_name(outcome)] += 1
-        if isinstance(outcome, Refusal):
-            self.rejections[outcome.code] += 1
-        elif isinstance(outcome, Charge):
-            self.add(outcome)
+    def take(self, outcomes: Outcomes) -> None:
+        """Count in what one usage event leads to."""
+        self.events[outcome_name(outcomes)] += 1
+        for outcome in outcomes:
+            refusal = refusal_of(outcome)
+            if refusal is not None:
+                self.rejections[refusal.code] += 1
+            elif isinstance(outcome, Charge):
+                self.add(outcome)
 
     def add(self, charge: Charge) -> None:
         """Add a charge's money and suspense, without counting it as usage."""

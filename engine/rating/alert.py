@@ -1,7 +1,9 @@
 """Alerts: what an operator should know, derived from the journal and so the same in every replay.
 
-Usage in suspense raises one alert per account, month, reason and thing that lacks a price; more
-of the same in that month is counted on the balance and not alerted again.
+Two kinds come from thresholds of buckets and limits: the journal says when one is crossed
+(engine.rating.watch), once per crossing and period, and every such account event is an alert. The
+third is usage in suspense: one alert per account, month, reason and thing that lacks a price; more of
+the same in that month is counted on the balance and not alerted again.
 """
 
 from collections.abc import Iterable
@@ -9,10 +11,21 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from engine.rating.charge import SUSPENSE, Charge
+from engine.rating.event import AccountEvent, AlertRaised
+from engine.rating.period import FrozenZone, billing_month
+from engine.rating.watch import LIMIT_AHEAD, LIMIT_REACHED
+
+BUCKET_ALERT = "bucket"
+LIMIT_ALERT = "limit"
+SUSPENSE_ALERT = "suspense"
 
 
 class Alert(NamedTuple):
-    """Something an operator should know; `alert_id` is deterministic."""
+    """Something an operator should know; `alert_id` is deterministic.
+
+    `code` is a reason of suspense, or one of engine.rating.watch. `key` names the threshold and its
+    period; it may be crossed again after `until` (us UTC; None: not by time). Suspense has neither.
+    """
 
     alert_id: str
     account_id: str
@@ -22,6 +35,28 @@ class Alert(NamedTuple):
     explanation: str
     occurred_at: int
     service_period: str
+    key: str = ""
+    until: int | None = None
+
+
+def threshold_alert(event: AccountEvent, zone: FrozenZone) -> Alert | None:
+    """Return the alert that an account event is; None if it is none. `zone`: the account's."""
+    raised = event.change
+    if not isinstance(raised, AlertRaised):
+        return None
+    cause = "\0".join((event.account_id, raised.key, str(event.sequence)))
+    return Alert(
+        sha256(cause.encode()).hexdigest()[:32],
+        event.account_id,
+        event.sequence,
+        LIMIT_ALERT if raised.code in (LIMIT_AHEAD, LIMIT_REACHED) else BUCKET_ALERT,
+        raised.code,
+        raised.explanation,
+        raised.occurred_at,
+        billing_month(zone, raised.occurred_at),
+        raised.key,
+        raised.until,
+    )
 
 
 class SuspenseAlerts:
@@ -51,7 +86,7 @@ class SuspenseAlerts:
                     alert_id,
                     charge.account_id,
                     charge.sequence,
-                    "suspense",
+                    SUSPENSE_ALERT,
                     line.reason,
                     explanation,
                     charge.occurred_at,

@@ -1,25 +1,44 @@
-"""What the journal says of an account: charge events and account events.
+"""Charge events: what the journal says of an account's money and units.
 
 A charge event answers "why this amount" with no other record but the tariff version it names: its
-lines show the counter, the units before, the tier slices with unit price and amount. Account
-events tell every command applied or refused, every version adopted or staged and every period
-closed. Both share one gapless `sequence` per account. Balances, alerts and every topic but the
-journal are folds over them (semantics section 7).
+lines show the counter, the units before, the tier slices with unit price and amount, and which
+buckets cover and pay. Charges and account events (engine.rating.event) share one gapless `sequence`
+per account. Balances, alerts and every topic but the journal are folds over them (semantics
+section 7).
 """
 
 from typing import NamedTuple
 
 from engine.rating.amount import Slice
-from engine.rating.errors import Refusal
-from engine.rating.period import FrozenZone
 from engine.rating.usage import Position
 
 USAGE = "usage"
+CORRECTION = "correction"
+"""Takes back what stands of another charge: a void, or the first half of an amend."""
+
 SETTLEMENT = "settlement"
-"""Kinds of charges: for usage; or up to the minimum of a closed period, without usage of its own."""
+"""Brings a closed period up to its minimums, without usage of its own."""
+
+ADJUSTMENT = "adjustment"
+GRANT = "grant"
+RECHARGE = "recharge"
+"""Fills a bucket: a grant gives it, a recharge was paid for."""
+
+EXPIRY = "expiry"
+"""Closes a bucket: what remains rolls over or is lost."""
+
+ROLLOVER = "rollover"
+"""Opens the successor of a closed bucket."""
+
+MONEY_CHARGES = (USAGE, CORRECTION, SETTLEMENT, ADJUSTMENT)
+"""Kinds that have an amount; the others only move units between buckets and nowhere."""
 
 RATED = "rated"
+COVERED = "covered"
+"""A line that buckets took as a whole: it has no component and costs nothing."""
+
 SUSPENSE = "suspense"
+VOIDED = "voided"
 
 
 class Repricing(NamedTuple):
@@ -36,13 +55,29 @@ class Repricing(NamedTuple):
     promotion: str = ""
 
 
+class Draw(NamedTuple):
+    """What one line draws from one bucket (negative: gives back).
+
+    `units` in pico of the bucket's unit. Of a token bucket they cover `quantity` whole units of the
+    line's kind. Of a money bucket they pay for the line's amount; what would come back to one that is
+    closed and was paid for is `credited` in pico instead: it lowers what is due.
+    """
+
+    bucket: str
+    quantity: int
+    units: int
+    credited: int = 0
+
+
 class Line(NamedTuple):
     """One kind of the event at one price.
 
-    `quantity` in the kind's unit; `before` and `metered` in pico units of `counter`; `amount` in
-    pico is the sum of slices and repricings, None in suspense (then `reason` says why).
-    `promotion` is the one that chose the price, `tally` the counter of its first units or events,
-    of which the line takes `tallied` pico; empty and None: none.
+    `quantity` in the kind's unit, of which buckets cover `covered`; `before` and `metered` in pico
+    units of `counter`; `amount` in pico is the sum of slices and repricings, None in suspense (then
+    `reason` says why). `promotion` is the one that chose the price, `tally` the counter of its first
+    units or events, of which the line takes `tallied` pico; empty and None: none. `draws` tell what
+    buckets cover and pay; the rest of the amount changes what is due. A voided line has the numbers
+    of the one it takes back, negative.
     """
 
     component: str
@@ -59,6 +94,8 @@ class Line(NamedTuple):
     promotion: str = ""
     tally: str = ""
     tallied: int | None = None
+    covered: int = 0
+    draws: tuple[Draw, ...] = ()
 
 
 class TariffReference(NamedTuple):
@@ -86,18 +123,26 @@ class Supplied(NamedTuple):
 
 
 class Drawdown(NamedTuple):
-    """Units drawn from (negative: returned to) one bucket, and what remains, in pico units."""
+    """Units drawn from (negative: put into) one bucket, and what remains, in pico units.
+
+    Of units that come back to a closed bucket, and of those that remain when one closes, `rolled` go
+    to its successor and `expired` are lost.
+    """
 
     bucket: str
     units: int
     remaining: int
+    rolled: int = 0
+    expired: int = 0
 
 
 class Charge(NamedTuple):
     """One charge event. Money in pico; times in us UTC; empty text: absent.
 
     `source`, `event_id` and `digest` name the usage event; `position` is where it stood. A
-    settlement has none of these but the position of what caused it, the record before it.
+    correction names the event that voids or amends, and in `corrects` the charge that it takes back;
+    its `position` is that of its cause: of the original, where the void had come before it. A charge
+    without usage has none of these but the position of its cause.
     `supplier_cost` is in the account's currency; `margin` is amount minus that, None if the cost
     is not known or a line is in suspense.
     """
@@ -133,101 +178,3 @@ class Charge(NamedTuple):
     due: int
     supplier: Supplied | None = None
     margin: int | None = None
-
-
-class AccountOpened(NamedTuple):
-    """The account exists, in this currency and zone; its periods close `close_grace` us late."""
-
-    currency: str
-    zone: FrozenZone
-    close_grace: int = 0
-
-
-class VersionReference(NamedTuple):
-    """A tariff version by number and digest."""
-
-    version: int
-    digest: bytes
-
-
-class TariffAssigned(NamedTuple):
-    """Usage in [effective_from, effective_to) is rated with this tariff.
-
-    `staged`: not after the latest charge, so live rating does not use it yet. `versions`: the
-    known versions that the account adopts with it.
-    """
-
-    tariff_id: str
-    effective_from: int
-    effective_to: int | None
-    staged: bool
-    versions: tuple[VersionReference, ...]
-
-
-class VersionAdopted(NamedTuple):
-    """Live rating uses this version from now on."""
-
-    tariff_id: str
-    version: int
-    digest: bytes
-
-
-class VersionStaged(NamedTuple):
-    """The version is known, but waits to be adopted together with the corrections it causes."""
-
-    tariff_id: str
-    version: int
-    digest: bytes
-
-
-class PeriodClosed(NamedTuple):
-    """The billing period [starts_at, ends_at) is closed; its settlements follow."""
-
-    period: str
-    starts_at: int
-    ends_at: int
-
-
-class CommandRefused(NamedTuple):
-    """The command changed nothing."""
-
-    refusal: Refusal
-
-
-Change = (
-    AccountOpened | TariffAssigned | VersionAdopted | VersionStaged | PeriodClosed | CommandRefused
-)
-
-
-class AccountEvent(NamedTuple):
-    """Something that happened to an account. `command_id` is empty for facts without a command."""
-
-    account_id: str
-    sequence: int
-    command_id: str
-    principal: str
-    position: Position
-    received_at: int
-    change: Change
-
-
-class Rejection(NamedTuple):
-    """A record that was not accepted: explained, kept, and fit to be sent again.
-
-    `original` holds the first bytes of the record, `digest` the SHA-256 and `size` the length of
-    all of them. The identity fields are empty where they could not be read.
-    """
-
-    position: Position
-    received_at: int
-    refusal: Refusal
-    account_id: str
-    source: str
-    event_id: str
-    digest: bytes
-    size: int
-    original: bytes
-
-
-Record = Charge | AccountEvent | Rejection
-"""What a journal commit holds."""

@@ -80,6 +80,11 @@ def escaped(part: str) -> str:
     return part.replace("%", "%25").replace("/", "%2F")
 
 
+def unescaped(part: str) -> str:
+    """Return what `escaped` was given."""
+    return part.replace("%2F", "/").replace("%25", "%")
+
+
 def units(standing: Standing) -> int:
     """Return all units that stand in a counter, in pico."""
     return sum(entry.metered for entry in standing)

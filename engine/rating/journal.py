@@ -6,13 +6,15 @@ commit before, so a missing, doubled or foreign commit is refused by every reade
 `PartitionState` is the fold: the state of a partition after any commit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from engine.rating.charge import USAGE, AccountEvent, Charge, Record, Rejection
+from engine.rating.charge import CORRECTION, USAGE, Charge
 from engine.rating.errors import BrokenChain, BrokenInvariant
+from engine.rating.event import Record, Rejection, UsageRefused, VoidPending
 from engine.rating.ledger import Identities, Ledger
 from engine.rating.tariff_book import TariffBook
+from engine.rating.usage import Position
 
 NO_DIGEST = bytes(32)
 """What the first commit of a partition names as its predecessor."""
@@ -22,7 +24,8 @@ class Counts(NamedTuple):
     """Cumulative counts of one partition.
 
     consumed = charges + pending + duplicates + rejections + forwarded, at every commit: each usage
-    record counts once, by its first outcome. Settlements that it causes are not counted.
+    record counts once, by its first outcome; what it causes beside that is not counted. A void that
+    takes something back is a charge, one that waits is pending, one that is refused a rejection.
     Commands are counted apart: each is an account event or one of `commands_rejected`.
     """
 
@@ -111,26 +114,26 @@ class PartitionState:
         """Refuse counts that do not add up, or do not grow by what the commit's records say."""
         _require_conserved(commit)
         grown = Counts(*(now - was for now, was in zip(commit.counts, self.counts, strict=True)))
-        kinds = [type(record) for record in commit.records]
-        commands = sum(
-            isinstance(record, AccountEvent) and bool(record.command_id)
-            for record in commit.records
-        )
+        told = counted(commit.records)
         if (
             min(grown) < 0
-            or grown.charges != len(_usage_charges(commit))
-            or grown.rejections + grown.commands_rejected != kinds.count(Rejection)
-            or grown.commands - grown.commands_rejected != commands
+            or grown.charges != told.charges
+            or grown.pending != told.pending
+            or grown.rejections + grown.commands_rejected != told.rejections
+            or grown.commands - grown.commands_rejected != told.commands
         ):
             raise BrokenInvariant(f"{_place(commit)}: counts grow by {grown}, its records differ")
 
     def _check_progress(self, commit: JournalCommit) -> None:
-        """Refuse a second charge of a usage event, and positions that go back."""
-        charged = [charge.charge_id for charge in _usage_charges(commit)]
-        is_news = commit.commit > self.ledger.identities.commit
-        again = is_news and any(map(self.ledger.is_occupied, charged))
-        if again or len(set(charged)) != len(charged):
-            raise BrokenInvariant(f"{_place(commit)}: a usage event is charged twice")
+        """Refuse a second charge of a usage event, or correction of one; positions that go back."""
+        ledger, is_news = self.ledger, commit.commit > self.ledger.identities.commit
+        charged = [charge.charge_id for charge in _charges(commit, USAGE)]
+        voided = [charge.corrects for charge in _charges(commit, CORRECTION)]
+        again = any(map(ledger.is_occupied, charged)) or any(map(ledger.is_voided, voided))
+        if (is_news and again) or len({*charged}) + len({*voided}) != len(charged) + len(voided):
+            raise BrokenInvariant(
+                f"{_place(commit)}: a usage event is charged, or taken back, twice"
+            )
         positions = {entry.topic: entry.offset for entry in commit.positions}
         if (
             any(positions.get(topic, -1) < offset for topic, offset in self.positions.items())
@@ -161,11 +164,41 @@ def _require_conserved(commit: JournalCommit) -> None:
         raise BrokenInvariant(f"{_place(commit)}: counts {commit.counts} do not add up")
 
 
-def _usage_charges(commit: JournalCommit) -> list[Charge]:
-    """Return the charges that are the outcome of a usage event."""
+def _charges(commit: JournalCommit, kind: str) -> list[Charge]:
+    """Return the charges of a kind."""
     return [
-        record for record in commit.records if isinstance(record, Charge) and record.kind == USAGE
+        record for record in commit.records if isinstance(record, Charge) and record.kind == kind
     ]
+
+
+def counted(records: Sequence[Record]) -> Counts:
+    """Return what records tell of their inputs: duplicates and what was forwarded leave none.
+
+    Rejected commands are among the rejections. Records of one usage event share its position, and
+    the first of these outcomes that one of them is counts: charged, waiting, refused.
+    """
+    charged: set[Position] = set()
+    waiting: set[Position] = set()
+    charges = rejections = commands = 0
+    for record in records:
+        if isinstance(record, Rejection):
+            rejections += 1
+        elif isinstance(record, Charge):
+            if record.kind == USAGE:
+                charges += 1
+            elif record.kind == CORRECTION:
+                charged.add(record.position)
+        elif record.command_id:
+            commands += 1
+        elif isinstance(record.change, VoidPending):
+            waiting.add(record.position)
+        elif isinstance(record.change, UsageRefused):
+            rejections += 1
+    if charged or waiting:
+        used = {r.position for r in records if isinstance(r, Charge) and r.kind == USAGE}
+        charges += len(charged - used)
+        waiting -= used
+    return Counts(charges=charges, pending=len(waiting), rejections=rejections, commands=commands)
 
 
 def _place(commit: JournalCommit) -> str:

@@ -17,6 +17,8 @@ _SECOND = 1_000_000
 _DAY_SECONDS = 86_400
 _DAY = _DAY_SECONDS * _SECOND
 _MINUTE = 60 * _SECOND
+_BEFORE_ALL = -(2**62)
+_AFTER_ALL = 2**62
 _DAY_MINUTES = 24 * 60
 _EPOCH_WEEKDAY = 3
 """1970-01-01 was a Thursday; Monday is 0."""
@@ -59,14 +61,45 @@ class FrozenZone(NamedTuple):
 
     def local_day(self, at: int) -> int:
         """Return the local date at an instant as days since 1970-01-01."""
-        return self._local(at) // _DAY
+        return self.local(at) // _DAY
+
+    def first_instant(self, local: int) -> int:
+        """Return the first instant at which local time (us since 1970 there) is this or later."""
+        return min(
+            max(begin, local - offset)
+            for begin, end, offset in self.spans()
+            if local - offset < end
+        )
+
+    def day_after(self, label: str) -> int:
+        """Return the instant from which on the local date is never before the day after a label's."""
+        local = (date.fromisoformat(label).toordinal() + 1 - _EPOCH_DAY) * _DAY
+        return self.last_passing(local)
+
+    def last_passing(self, local: int) -> int:
+        """Return the instant from which on local time is never before this one."""
+        return max(
+            min(end, local - offset)
+            for begin, end, offset in self.spans()
+            if local - offset > begin
+        )
+
+    def spans(self) -> list[tuple[int, int, int]]:
+        """Return the spans of one offset each: begin, end, offset in us."""
+        edges = (_BEFORE_ALL, *self.instants, _AFTER_ALL)
+        offsets = (0, *self.offsets)
+        return [
+            (begin, end, offset * _SECOND)
+            for (begin, end), offset in zip(pairwise(edges), offsets, strict=True)
+        ]
 
     def minute_of_week(self, at: int) -> int:
         """Return the local wall clock at an instant as minutes since Monday 00:00."""
-        local = self._local(at)
+        local = self.local(at)
         return ((local // _DAY + _EPOCH_WEEKDAY) % 7) * _DAY_MINUTES + local % _DAY // _MINUTE
 
-    def _local(self, at: int) -> int:
+    def local(self, at: int) -> int:
+        """Return local time at an instant, in us since 1970-01-01 there."""
         index = bisect_right(self.instants, at) - 1
         return at + (self.offsets[index] if index >= 0 else 0) * _SECOND
 

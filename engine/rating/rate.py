@@ -9,31 +9,41 @@ alerted, never free.
 A promotion may choose another price, for all of a kind's units or for its first ones: then the kind
 has two lines. A component may price what the supplier takes for a kind instead of its quantity.
 
+Buckets come first: what they cover of a kind is not priced, and what its rest comes to they pay as
+far as they reach (`engine.rating.purse`).
+
 These functions read the account and decide; `Account.apply` folds the result in.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from engine.rating.account import Account, VersionQuantity
-from engine.rating.amount import bounded_slices
+from engine.rating.account import Account
 from engine.rating.charge import (
-    RATED,
+    COVERED,
     SUSPENSE,
+    USAGE,
     Charge,
+    Draw,
+    Drawdown,
     Line,
-    Repricing,
+    Supplied,
     TariffReference,
 )
-from engine.rating.component import Promotion
-from engine.rating.counter import Standing, count, counter_key, tally_key, units
+from engine.rating.command import SUSPENDED
 from engine.rating.errors import Refusal
-from engine.rating.money import LIMIT_PICO, PICO
+from engine.rating.metering import Metering
+from engine.rating.money import LIMIT_PICO
 from engine.rating.period import billing_month
-from engine.rating.plan import KindPrice, PromotedPrice
+from engine.rating.purse import Purse, facts_of
 from engine.rating.rules import ANY_TIME, Terms
 from engine.rating.supply import SupplierCost, margin
 from engine.rating.tariff_book import KnownVersion, TariffBook
 from engine.rating.usage import Origin, UsageEvent
+
+NO_TARIFF = "no_tariff_in_force"
+UNFUNDED = "unfunded"
+"""Why a line is in suspense: a gap between versions; an assignment that wants its overage paid for."""
 
 
 def rate_usage(
@@ -43,27 +53,78 @@ def rate_usage(
     origin: Origin,
     book: TariffBook,
     terms: Terms = ANY_TIME,
+    corrects: str = "",
 ) -> Charge | Refusal:
-    """Return the charge for a usage event; a Refusal only if an amount leaves DECIMAL(38,12)."""
+    """Return the charge for a usage event; a Refusal only if an amount leaves DECIMAL(38,12).
+
+    `corrects`: the charge in whose place it stands, if it amends one.
+    """
     cost = book.supply.cost(event, account.currency)
     late_by = origin.received_at - event.occurred_at
     known = _version_in_force(account, event.occurred_at, late_by, terms, book)
-    if isinstance(known, str):
-        lines = [_suspended(kind, quantity, known) for kind, quantity in event.quantities]
-        tariff = None
-    else:
-        lines = _rate_lines(account, event, known, book, cost.by_kind)
+    purse = _purse(account, event)
+    tariff = None
+    if not isinstance(known, str):
+        lines = _rate_lines(account, event, known, book, cost.by_kind, purse)
         version = known.version
         tariff = TariffReference(version.tariff_id, version.version, version.digest, known.offset)
+    elif known == NO_TARIFF and purse is not None:
+        lines = [
+            _unpriced(purse, event, kind, quantity, known) for kind, quantity in event.quantities
+        ]
+    else:
+        lines = [_suspended(kind, quantity, known) for kind, quantity in event.quantities]
     amount = sum([line.amount for line in lines if line.amount is not None])
-    due = account.due + amount
+    due = account.due + amount if purse is None else purse.due
     left = margin(amount, cost.total, lines)
     overflow = _overflow(amount, due, lines, cost, left)
     if overflow is not None:
         return overflow
+    drawdowns = () if purse is None else purse.drawdowns()
+    outcome = _Outcome(lines, amount, due, tariff, drawdowns, cost.total, cost.supplied, left)
+    return _charge(account, charge_id, event, origin, terms, corrects, outcome)
+
+
+class _Outcome(NamedTuple):
+    """What rating has found out of a usage event; see `Charge`."""
+
+    lines: Sequence[Line]
+    amount: int
+    due: int
+    tariff: TariffReference | None = None
+    drawdowns: tuple[Drawdown, ...] = ()
+    supplier_cost: int | None = None
+    supplied: Supplied | None = None
+    margin: int | None = None
+
+
+def suspend_usage(
+    account: Account,
+    charge_id: str,
+    event: UsageEvent,
+    origin: Origin,
+    terms: Terms,
+    corrects: str,
+    reason: str,
+) -> Charge:
+    """Return the charge of usage that waits in suspense as a whole: it always fits."""
+    lines = [_suspended(kind, quantity, reason) for kind, quantity in event.quantities]
+    outcome = _Outcome(lines, 0, account.due)
+    return _charge(account, charge_id, event, origin, terms, corrects, outcome)
+
+
+def _charge(
+    account: Account,
+    charge_id: str,
+    event: UsageEvent,
+    origin: Origin,
+    terms: Terms,
+    corrects: str,
+    outcome: _Outcome,
+) -> Charge:
     return Charge(
         charge_id,
-        "usage",
+        USAGE,
         event.account_id,
         event.subject,
         account.sequence + 1,
@@ -79,20 +140,20 @@ def rate_usage(
         event.operation,
         event.service_tier,
         event.region,
-        tariff,
+        outcome.tariff,
         terms.rules,
         account.currency,
-        tuple(lines),
-        (),
-        amount,
-        cost.total,
-        "",
+        tuple(outcome.lines),
+        outcome.drawdowns,
+        outcome.amount,
+        outcome.supplier_cost,
+        corrects,
         event.trace_id,
         event.parent_event_id,
         event.initiator,
-        due,
-        cost.supplied,
-        left,
+        outcome.due,
+        outcome.supplied,
+        outcome.margin,
     )
 
 
@@ -121,7 +182,15 @@ def _version_in_force(
     if tariff_id is None:
         return "account_not_assigned"
     known = book.in_force(tariff_id, account.adopted.get(tariff_id, ()), at)
-    return known or "no_tariff_in_force"
+    return known or NO_TARIFF
+
+
+def _purse(account: Account, event: UsageEvent) -> Purse | None:
+    """Return what the event may draw on; None where an account's buckets can make no difference."""
+    if not account.prepaid.buckets and not account.suspends_overage:
+        return None
+    at = event.occurred_at
+    return Purse(account, at, event.subject, lambda: facts_of(event, account.zone))
 
 
 def _rate_lines(
@@ -130,140 +199,65 @@ def _rate_lines(
     known: KnownVersion,
     book: TariffBook,
     costs: Mapping[str, int | None],
+    purse: Purse | None,
 ) -> list[Line]:
     prices = known.version.prices(event)
-    rating = _EventRating(account, event, known, book)
-    lines = []
+    rating = Metering(account, event, known, book)
+    assignment = account.assignment(event.occurred_at) if purse is not None else None
+    must_be_funded = assignment is not None and assignment.overage == SUSPENDED
+    lines: list[Line] = []
     for kind, quantity in event.quantities:
-        price = prices.get(kind)
-        if price is None:
-            lines.append(_suspended(kind, quantity, "no_price"))
-        elif not price.is_of_cost:
-            lines += rating.lines(kind, quantity, price)
-        elif (cost := costs.get(kind)) is None:
-            lines.append(_suspended(kind, quantity, "no_supplier_cost"))
+        covers = () if purse is None else purse.absorb(kind, event.model, quantity)
+        covered = sum([draw.quantity for draw in covers])
+        if covered == quantity:
+            lines.append(_covered(kind, quantity, covers))
+            continue
+        rest, left = quantity - covered, rating.touched()
+        priced = rating.rest(kind, quantity, rest, prices.get(kind), costs)
+        if isinstance(priced, str):
+            lines.append(_suspended(kind, quantity, priced, covered, covers))
+        elif purse is None:
+            lines += priced
+        elif must_be_funded and sum([line.amount or 0 for line in priced]) > purse.funds():
+            rating.restore(left)
+            lines.append(_suspended(kind, quantity, UNFUNDED, covered, covers))
         else:
-            lines.append(rating.line(kind, quantity, cost, price, price.promoted))
+            first = priced[0]
+            priced[0] = first._replace(quantity=first.quantity + covered, covered=covered)
+            lines += rating.settled(priced, covers, purse)
     return lines
 
 
-def _suspended(kind: str, quantity: int, reason: str) -> Line:
-    return Line("", kind, quantity, "", 0, 0, (), (), None, SUSPENSE, reason)
+def _covered(kind: str, quantity: int, covers: tuple[Draw, ...]) -> Line:
+    return Line(
+        "", kind, quantity, "", 0, 0, (), (), 0, COVERED, "", covered=quantity, draws=covers
+    )
 
 
-class _EventRating:
-    """Rates the kinds of one event, in order; counters as this event leaves them."""
+def _unpriced(purse: Purse, event: UsageEvent, kind: str, quantity: int, reason: str) -> Line:
+    """Return the line of a kind that no tariff prices: buckets cover what they can."""
+    covers = purse.absorb(kind, event.model, quantity)
+    covered = sum([draw.quantity for draw in covers])
+    if covered == quantity:
+        return _covered(kind, quantity, covers)
+    return _suspended(kind, quantity, reason, covered, covers)
 
-    def __init__(
-        self, account: Account, event: UsageEvent, known: KnownVersion, book: TariffBook
-    ) -> None:
-        self._account = account
-        self._event = event
-        self._tariff_id = known.version.tariff_id
-        self._version = known.version.version
-        self._book = book
-        self._touched: dict[str, Standing] = {}
 
-    def lines(self, kind: str, quantity: int, price: KindPrice) -> list[Line]:
-        """Return the lines of one kind: one, or two where a promotion's first units end in it."""
-        promoted = price.promoted
-        if promoted is None:
-            return [self.line(kind, quantity, quantity * price.weight_pico, price)]
-        promotion = promoted.promotion
-        if not promotion.is_tallied:
-            return [self.line(kind, quantity, quantity * price.weight_pico, price, promoted)]
-        tally = tally_key(self._account, self._event, self._tariff_id, promotion)
-        under, taken = self._places(promotion, tally, quantity, price.weight_pico)
-        lines, rest = [], quantity - under
-        if under:
-            metered = under * price.weight_pico
-            lines.append(self.line(kind, under, metered, price, promoted, tally, taken))
-        if rest:
-            lines.append(self.line(kind, rest, rest * price.weight_pico, price))
-        return lines
-
-    def _places(
-        self, promotion: Promotion, tally: str, quantity: int, weight_pico: int
-    ) -> tuple[int, int]:
-        """Return how much of a kind is under a promotion, and what that takes of its tally in pico.
-
-        Units are taken whole. An event takes one place, with the first kind that is under it.
-        """
-        taken = units(self._standing(tally))
-        if promotion.first_events is not None:
-            if tally in self._touched:
-                return quantity, 0
-            return (quantity, PICO) if taken < promotion.first_events * PICO else (0, 0)
-        left = (promotion.first_units or 0) * PICO - taken
-        under = max(0, min(quantity, left // weight_pico))
-        return under, under * weight_pico
-
-    def _standing(self, key: str) -> Standing:
-        if key in self._touched:
-            return self._touched[key]
-        return self._account.counters.get(key, ())
-
-    def line(
-        self,
-        kind: str,
-        quantity: int,
-        metered: int,
-        price: KindPrice,
-        promoted: PromotedPrice | None = None,
-        tally: str = "",
-        tallied: int | None = None,
-    ) -> Line:
-        """Return a line of metered units in pico, and put them into their counter."""
-        component = price.component
-        key = counter_key(self._account, self._event, self._tariff_id, component)
-        name = "" if promoted is None else promoted.promotion.promotion_id
-        added = VersionQuantity(self._version, metered, name)
-        before, amount, repricings = self._count(key, added, component.component_id)
-        if tallied is not None:
-            self._touched[tally] = (*self._standing(tally), added._replace(metered=tallied))
-        amounts = price.amounts if promoted is None else promoted.amounts
-        slices = amounts.slices(before, before + metered)
-        sliced = sum([part.amount for part in slices])
-        if amount is None:
-            amount = sliced
-        elif amount != sliced:
-            slices = bounded_slices(slices, amount)
-        if repricings:
-            amount += sum([change.amount for change in repricings])
-        return Line(
-            component.component_id,
-            kind,
-            quantity,
-            key,
-            before,
-            metered,
-            slices,
-            repricings,
-            amount,
-            RATED,
-            "",
-            name,
-            tally,
-            tallied,
-        )
-
-    def _count(
-        self, key: str, added: VersionQuantity, component_id: str
-    ) -> tuple[int, int | None, tuple[Repricing, ...]]:
-        """Put units into a counter; return those in front, their cost, and what they moved.
-
-        The cost is None where they stand alone: then their price says it.
-        """
-        standing = self._standing(key)
-        if not standing:
-            self._touched[key] = (added,)
-            return 0, None, ()
-        first = standing[0]
-        if len(standing) == 1 and first.stands_with(added):
-            self._touched[key] = (added.plus(first.metered),)
-            return first.metered, None, ()
-        adopted = self._account.adopted[self._tariff_id]
-        timeline = self._book.timeline(self._tariff_id, adopted)
-        counted = count(standing, added, component_id, timeline)
-        self._touched[key] = counted.after
-        return counted.before, counted.amount, counted.repricings
+def _suspended(
+    kind: str, quantity: int, reason: str, covered: int = 0, covers: tuple[Draw, ...] = ()
+) -> Line:
+    return Line(
+        "",
+        kind,
+        quantity,
+        "",
+        0,
+        0,
+        (),
+        (),
+        None,
+        SUSPENSE,
+        reason,
+        covered=covered,
+        draws=covers,
+    )

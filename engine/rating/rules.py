@@ -8,19 +8,23 @@ and adopts later ones by a `rules_revision` record.
     2  sources are registered, and usage is judged by when it was received: more than five minutes
        ahead of time is rejected, beyond the source's lateness is in suspense
     3  the whole tariff language (engine.rating.language), supplier tariffs, exchange rates
+    4  the whole life of an account: grants and buckets, limits, approvals, voids and amends, the clock
 """
 
 from typing import NamedTuple
 
-from engine.rating.errors import InvalidDocument
+from engine.rating.errors import InvalidDocument, Refusal
 
 FIRST_REVISION = 1
-LATEST_REVISION = 3
+LATEST_REVISION = 4
 REGISTERED_SOURCES = 2
 """The revision from which sources are registered and times are judged."""
 
 TARIFF_LANGUAGE = 3
 """The revision from which tariffs may say everything, and the buy side is known."""
+
+ACCOUNT_LIFE = 4
+"""The revision from which accounts have buckets, usage can be voided, and time passes."""
 
 MAX_AHEAD = 5 * 60 * 1_000_000
 """How far usage may lie ahead of its receipt, in us: clocks differ."""
@@ -48,3 +52,12 @@ def check_revision(revision: int, place: str) -> None:
             revision,
             f"{FIRST_REVISION} to {LATEST_REVISION}; upgrade this program before it is adopted",
         )
+
+
+def rules_needed(what: str, rules: int) -> Refusal:
+    """Return why something can not be done before rules revision 4."""
+    return Refusal(
+        "needs_rules",
+        f"{what}: needs rules revision {ACCOUNT_LIFE}, and {rules} counts; "
+        f"`tollbook rules adopt {ACCOUNT_LIFE}` once every worker is upgraded",
+    )

@@ -12,32 +12,27 @@ exactly what it owes beyond its usage, and a settlement may be negative.
 """
 
 from collections.abc import Collection, Iterator
-from hashlib import sha256
+from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 from engine.rating.account import Account
-from engine.rating.charge import (
-    RATED,
-    SETTLEMENT,
-    AccountEvent,
-    Charge,
-    Line,
-    PeriodClosed,
-    TariffAssigned,
-    TariffReference,
-    VersionAdopted,
-)
+from engine.rating.booking import booked
+from engine.rating.charge import RATED, SETTLEMENT, Charge, Drawdown, Line, TariffReference
 from engine.rating.component import Component
-from engine.rating.counter import escaped, key_of, total, units
+from engine.rating.counter import escaped, key_of, total, unescaped, units
 from engine.rating.errors import BrokenInvariant
+from engine.rating.event import AccountEvent, PeriodClosed, TariffAssigned, VersionAdopted
+from engine.rating.metering import raised
 from engine.rating.money import LIMIT_PICO
 from engine.rating.month import Month, month_of
+from engine.rating.purse import NO_FACTS, Purse
+from engine.rating.rules import ACCOUNT_LIFE, LATEST_REVISION
 from engine.rating.tariff_book import KnownVersion, TariffBook
 from engine.rating.usage import Origin
 
 MINIMUM = "minimum"
 """The kind of a settlement's line."""
-_NO_USAGE = bytes(32)
 
 
 class Unsettled(NamedTuple):
@@ -45,7 +40,7 @@ class Unsettled(NamedTuple):
 
     month: Month
     known: KnownVersion
-    component: Component
+    component_id: str
     counter: str
     change: int
 
@@ -61,10 +56,10 @@ def settlements(
     if not account.closed:
         return
     for month, touched in _touched(account, cause, book):
-        for unsettled in unsettled_counters(account, month, book, touched):
+        for unsettled in unsettled_counters(account, month, book, touched, rules):
             if abs(account.due + unsettled.change) < LIMIT_PICO:
                 origin = Origin(cause.position, cause.received_at)
-                yield settlement(account, unsettled, origin, rules)
+                yield settlement(account, unsettled, origin, rules, book)
 
 
 def _touched(
@@ -78,7 +73,7 @@ def _touched(
         return
     change, since = cause.change, None
     if isinstance(change, PeriodClosed):
-        yield Month(*change), None
+        yield Month(change.period, change.starts_at, change.ends_at), None
     elif isinstance(change, VersionAdopted):
         known = book.get(change.tariff_id, change.version)
         since = known and known.version.effective_from
@@ -99,23 +94,43 @@ def closed_month(account: Account, label: str) -> Month:
 
 
 def unsettled_counters(
-    account: Account, month: Month, book: TariffBook, touched: Collection[str] | None = None
+    account: Account,
+    month: Month,
+    book: TariffBook,
+    touched: Collection[str] | None = None,
+    rules: int = LATEST_REVISION,
 ) -> list[Unsettled]:
-    """Return the counters of a month that owe something else than was settled, by key."""
+    """Return the counters of a month that owe something else than was settled, by key.
+
+    `touched`: the counters to look at; None: any. Before rules revision 4, what was settled for a
+    minimum stayed where the version now in force has none.
+    """
     last = month.ends_at - 1
     tariff_id = account.assigned_tariff(last)
     adopted = account.adopted.get(tariff_id, ()) if tariff_id else ()
     known = book.in_force(tariff_id, adopted, last) if tariff_id else None
-    if known is None:
-        return []
     found = []
-    for key, component in sorted(_counters(account, month.label, known, touched).items()):
+    if known is not None:
         timeline = book.timeline(known.version.tariff_id, adopted)
-        owed = _owed(account, key, component, timeline)
-        change = owed - account.settled.get(key, 0)
-        if change:
-            found.append(Unsettled(month, known, component, key, change))
-    return found
+        for key, component in _counters(account, month.label, known, touched).items():
+            change = _owed(account, key, component, timeline) - account.settled.get(key, 0)
+            found.append(Unsettled(month, known, component.component_id, key, change))
+    if rules >= ACCOUNT_LIFE:
+        asked = {unsettled.counter for unsettled in found}
+        found += [
+            _owing_nothing(account, month, key, book)
+            for key in account.settled.keys() - asked
+            if key.endswith(f"/{month.label}") and (touched is None or key in touched)
+        ]
+    return sorted((unsettled for unsettled in found if unsettled.change), key=attrgetter("counter"))
+
+
+def _owing_nothing(account: Account, month: Month, key: str, book: TariffBook) -> Unsettled:
+    """Return a counter that was settled and for which nothing asks a minimum any more."""
+    tariff_id, component_id = map(unescaped, key.split("/")[:2])
+    timeline = book.timeline(tariff_id, account.adopted[tariff_id])
+    begun = [known for known in timeline if known.version.effective_from < month.ends_at]
+    return Unsettled(month, (begun or timeline)[-1], component_id, key, -account.settled[key])
 
 
 def _counters(
@@ -154,41 +169,32 @@ def _owed(
     return max(0, component.minimum - total(standing, component.component_id, timeline))
 
 
-def settlement(account: Account, unsettled: Unsettled, origin: Origin, rules: int) -> Charge:
+def settlement(
+    account: Account, unsettled: Unsettled, origin: Origin, rules: int, book: TariffBook
+) -> Charge:
     """Return the charge that settles a counter; `origin` is that of the record that caused it."""
-    month, known, component, counter, change = unsettled
-    version, sequence = known.version, account.sequence + 1
-    cause = "\0".join((SETTLEMENT, account.account_id, counter, str(sequence)))
-    standing = units(account.counters.get(counter, ()))
-    line = Line(component.component_id, MINIMUM, 0, counter, standing, 0, (), (), change, RATED, "")
-    return Charge(
-        charge_id=sha256(cause.encode()).hexdigest()[:32],
-        kind=SETTLEMENT,
-        account_id=account.account_id,
-        subject="",
-        sequence=sequence,
-        source="",
-        event_id="",
-        digest=_NO_USAGE,
-        position=origin.position,
-        occurred_at=month.ends_at - 1,
-        received_at=origin.received_at,
-        service_period=month.label,
-        provider="",
-        model="",
-        operation="",
-        service_tier="",
-        region="",
-        tariff=TariffReference(version.tariff_id, version.version, version.digest, known.offset),
-        rules=rules,
-        currency=account.currency,
+    month, known, component_id, counter, change = unsettled
+    version, last = known.version, month.ends_at - 1
+    standing = account.counters.get(counter, ())
+    line = Line(component_id, MINIMUM, 0, counter, units(standing), 0, (), (), change, RATED, "")
+    due = account.due + change
+    drawdowns: tuple[Drawdown, ...] = ()
+    if account.prepaid.buckets:
+        purse = Purse(account, last, "", lambda: NO_FACTS)
+        before = partial(raised, account, standing, line, version.tariff_id, book, purse)
+        line = line._replace(draws=purse.settle(counter, change, before))
+        due, drawdowns = purse.due, purse.drawdowns()
+    return booked(
+        account,
+        SETTLEMENT,
+        counter,
+        origin,
+        last,
+        rules,
         lines=(line,),
-        drawdowns=(),
+        drawdowns=drawdowns,
         amount=change,
-        supplier_cost=None,
-        corrects="",
-        trace_id="",
-        parent_event_id="",
-        initiator="unknown",
-        due=account.due + change,
+        due=due,
+        service_period=month.label,
+        tariff=TariffReference(version.tariff_id, version.version, version.digest, known.offset),
     )

@@ -59,6 +59,9 @@ MAX_TEXT = 256
 ACTIONS = ("record", "amend", "void")
 INITIATORS = ("unknown", "user", "tool", "agent", "retry", "system")
 REQUIRED_TEXTS = ("account_id", "source", "event_id", "provider", "model", "operation")
+_IDENTITY_TEXTS = REQUIRED_TEXTS[:3]
+"""All that a void needs to say: what it takes back says the rest."""
+
 OPTIONAL_TEXTS = (
     "subject",
     "service_tier",
@@ -156,7 +159,8 @@ def _check_texts(fields: Mapping[str, object]) -> Refusal | None:
     texts: tuple[str, ...] = _texts_of(fields)
     if not all(texts[: len(REQUIRED_TEXTS)]):
         name = _TEXTS[texts.index("")]
-        return Refusal("missing_field", f"{name}: got nothing, expected a text")
+        if fields["action"] != "void" or name in _IDENTITY_TEXTS:
+            return Refusal("missing_field", f"{name}: got nothing, expected a text")
     together = "".join(texts)
     if len(together) <= MAX_TEXT and not UNPRINTABLE.search(together):
         return None

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from engine.adapters.avro.usage import Fields, encode_usage
-from engine.adapters.command_record import read_command_record
+from engine.adapters.command_record import read_order_record
 from engine.adapters.forwarded import FORWARDED, as_received
 from engine.adapters.signing import Signatures
 from engine.adapters.usage_record import read_usage_record
 from engine.ports import LogRecord
 from engine.rating.authority import Authority
-from engine.rating.command import AccountCommand
+from engine.rating.clock import refuse_advance
+from engine.rating.command import AccountCommand, AdvanceTo
 from engine.rating.errors import Refusal
 from engine.rating.rules import Terms
 from engine.rating.usage import MAX_TEXT, UsageEvent, check_usage
@@ -126,19 +127,22 @@ class Intake:
             return None
         return self._signatures.check(registration, record)
 
-    def read_command(self, record: LogRecord) -> AccountCommand | Refused:
-        """Return the account command in a record of the `accounts` topic."""
-        command = read_command_record(record)
-        if isinstance(command, Refusal):
-            return Refused(command, "", "", "", record.value)
-        home = self._home_partition(command.account_id)
-        if not command.account_id or not command.command_id:
+    def read_order(self, record: LogRecord, rules: int) -> AccountCommand | AdvanceTo | Refused:
+        """Return what a record of the `accounts` topic asks; `rules` is the revision that counts."""
+        asked = read_order_record(record)
+        if isinstance(asked, Refusal):
+            return Refused(asked, "", "", "", record.value)
+        if isinstance(asked, AdvanceTo):
+            refusal = refuse_advance(asked, record.appended_at, rules)
+            return asked if refusal is None else Refused(refusal, "", "", "", record.value)
+        home = self._home_partition(asked.account_id)
+        if not asked.account_id or not asked.command_id:
             refusal = Refusal("missing_field", "account_id, command_id: expected both to be given")
         elif home != record.partition:
-            refusal = _misrouted(command.account_id, record.partition, home)
+            refusal = _misrouted(asked.account_id, record.partition, home)
         else:
-            return command
-        return Refused(refusal, command.account_id, "", command.command_id, record.value)
+            return asked
+        return Refused(refusal, asked.account_id, "", asked.command_id, record.value)
 
 
 def _misrouted(account_id: str, partition: int, home: int) -> Refusal:

@@ -6,7 +6,7 @@ the open commit. State moves ahead of the commit; if the transaction fails, the 
 dropped and the partition recovered, so nothing of an aborted batch survives.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -15,9 +15,12 @@ from engine.adapters.forwarded import FORWARDED, encode_forwarded
 from engine.adapters.tariff_log import TariffLog
 from engine.ports import LogRecord, Stamp, Write, next_append
 from engine.rating.authority import Authority
-from engine.rating.charge import AccountEvent, Charge, Record, Rejection
+from engine.rating.charge import USAGE, Charge
+from engine.rating.command import AdvanceTo
 from engine.rating.errors import BrokenInvariant, Refusal
-from engine.rating.journal import Counts, JournalCommit, NextOffset
+from engine.rating.event import Record, Rejection, UsageRefused
+from engine.rating.journal import Counts, JournalCommit, NextOffset, counted
+from engine.rating.ledger import Decided
 from engine.rating.usage import Origin, Position
 from engine.stream.intake import CheckedUsage, Intake, Misrouted, Refused
 from engine.stream.recovery import Recovered
@@ -67,7 +70,7 @@ class PartitionProcessor:
         self._suspended: list[str] = []
         self._positions = dict(self.state.positions)
         self._tariffs_offset = self.state.tariffs_offset
-        self._charges = self._duplicates = self._rejections = 0
+        self._charges = self._pending = self._duplicates = self._rejections = 0
         self._consumed = self._commands = self._commands_rejected = 0
         self.size_bytes = 0
 
@@ -81,11 +84,11 @@ class PartitionProcessor:
         """The next offset to read of the `accounts` topic."""
         return self._positions.get("accounts", 0)
 
-    def take_in(self, tariffs: TariffLog) -> Iterator[AccountEvent]:
+    def take_in(self, tariffs: TariffLog) -> Iterator[None]:
         """Let accounts adopt or stage every version that this partition has not seen yet.
 
-        Yields each account event, so that a commit may be closed in between: accounts that have
-        taken a version in are skipped when it is handed over again. A commit names one offset of the
+        Yields wherever a commit may be closed: accounts that have taken a version in are skipped when
+        it is handed over again. A commit names one offset of the
         tariffs, and that decides which of them its usage was rated with: BrokenInvariant if usage
         of the open commit was rated with fewer.
         """
@@ -101,33 +104,40 @@ class PartitionProcessor:
             if known.offset < self._tariffs_offset:
                 continue
             origin = Origin(Position("tariffs", 0, known.offset), appended_at)
-            for event in self.state.ledger.publish(known.version, origin):
-                self._add_settled(event, rules)
-                yield event
+            for records in self.state.ledger.publish(known.version, origin, rules):
+                self._add_all(records)
+                yield
         self._tariffs_offset = tariffs.next_offset
 
-    def command(self, record: LogRecord, authority: Authority) -> AccountEvent | Rejection:
-        """Decide one record of the `accounts` topic."""
+    def command(self, record: LogRecord, authority: Authority) -> Iterator[None]:
+        """Decide one record of the `accounts` topic: what one account asks, or how late it is.
+
+        Yields wherever a commit may be closed: what has happened is not due again when the passing of
+        time is handed over again.
+        """
         origin = Origin(Position("accounts", record.partition, record.offset), record.appended_at)
-        command = self._intake.read_command(record)
-        self._commands += 1
-        outcome: AccountEvent | Rejection
-        if isinstance(command, Refused):
-            self._commands_rejected += 1
-            outcome = _rejection(command, origin, KEPT_ORIGINAL_BYTES)
-            self._add(outcome)
+        asked = self._intake.read_order(record, authority.rules)
+        ledger, rules = self.state.ledger, authority.rules
+        if isinstance(asked, AdvanceTo):
+            for step in ledger.decide_advance(asked.until, origin, rules):
+                self._add_all(ledger.taken(step))
+                yield
         else:
-            outcome = self.state.ledger.command(command, origin)
-            self._add_settled(outcome, authority.rules)
+            self._commands += 1
+            if isinstance(asked, Refused):
+                self._commands_rejected += 1
+                self._add(_rejection(asked, origin, KEPT_ORIGINAL_BYTES))
+            else:
+                self._add_all(ledger.command(asked, origin, rules))
         self._positions["accounts"] = record.offset + 1
-        return outcome
+        yield
 
     def usage(
         self, record: LogRecord, authority: Authority
-    ) -> list[Charge | Rejection | Write | str]:
+    ) -> list[list[Decided] | Rejection | Write | str]:
         """Decide each event of a usage record, in order.
 
-        Each is a Charge, a Rejection, DUPLICATE, or a Write that passes it on.
+        Each comes to the records it leads to, a Rejection, DUPLICATE, or a Write that passes it on.
         """
         if record.offset < self._positions.get(record.topic, 0):
             raise BrokenInvariant(
@@ -145,21 +155,33 @@ class PartitionProcessor:
 
     def _decide(
         self, event: CheckedUsage | Misrouted | Refused, origin: Origin
-    ) -> Charge | Rejection | Write | str:
+    ) -> list[Decided] | Rejection | Write | str:
         if isinstance(event, Refused):
             return self._reject(event, origin)
         if isinstance(event, Misrouted):
             return self._forward(event, origin)
-        outcome = self.state.ledger.charge(event.usage, origin, event.terms)
-        if isinstance(outcome, Charge):
-            self._charges += 1
-            self._suspended += [line.reason for line in outcome.lines if line.reason]
-            self._add_settled(outcome, outcome.rules)
-            return outcome
-        if isinstance(outcome, Refusal):
-            return self._reject(event.refused(outcome), origin)
-        self._duplicates += 1
-        return outcome
+        records, refusal = self.state.ledger.take(event.usage, origin, event.terms)
+        self._add_all(records)
+        if isinstance(refusal, Refusal):
+            return self._reject(event.refused(refusal), origin)
+        if refusal is not None:
+            self._duplicates += 1
+            return refusal
+        self._count(records)
+        return records
+
+    def _count(self, records: Sequence[Decided]) -> None:
+        """Count an accepted event by what its records say became of it."""
+        told = counted(records)
+        self._charges += told.charges
+        self._pending += told.pending
+        self._rejections += told.rejections
+        for record in records:
+            if isinstance(record, Charge):
+                if record.kind == USAGE:
+                    self._suspended += [line.reason for line in record.lines if line.reason]
+            elif isinstance(record.change, UsageRefused):
+                self._rejected.append(record.change.refusal.code)
 
     def _reject(self, refused: Refused, origin: Origin) -> Rejection:
         rejection = _rejection(refused, origin, self._kept_bytes)
@@ -175,11 +197,9 @@ class PartitionProcessor:
         self.size_bytes += len(data)
         return write
 
-    def _add_settled(self, record: Charge | AccountEvent, rules: int) -> None:
-        """Add a record that was taken in, and what it makes due in closed periods."""
-        self._add(record)
-        for charge in self.state.ledger.settlements(record, rules):
-            self._add(charge)
+    def _add_all(self, records: Sequence[Decided]) -> None:
+        for record in records:
+            self._add(record)
 
     def _add(self, record: Record) -> None:
         data = encode_record(record)
@@ -196,6 +216,7 @@ class PartitionProcessor:
         news = Counts(
             consumed=self._consumed,
             charges=self._charges,
+            pending=self._pending,
             duplicates=self._duplicates,
             rejections=self._rejections,
             forwarded=len(self._forwards),

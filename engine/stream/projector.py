@@ -29,10 +29,11 @@ from engine.ports import (
     Write,
     next_append,
 )
-from engine.rating.alert import SuspenseAlerts
+from engine.rating.alert import Alert, SuspenseAlerts, threshold_alert
 from engine.rating.balance import balance_of
-from engine.rating.charge import Charge, Rejection
+from engine.rating.charge import Charge
 from engine.rating.errors import InvalidDocument
+from engine.rating.event import Record, Rejection
 from engine.rating.journal import JournalCommit
 from engine.rating.ledger import NoIdentities
 from engine.rating.tariff_book import TariffBook
@@ -74,13 +75,23 @@ class Projection:
             key = record.account_id.encode() or None
             if isinstance(record, Charge):
                 writes.append(Write("charges", commit.partition, key, encode_record(record)))
-                writes += [
-                    Write("alerts", commit.partition, key, encode_alert(alert))
-                    for alert in self._alerts.of(record)
-                ]
             elif isinstance(record, Rejection):
                 writes.append(Write("rejections", commit.partition, key, encode_record(record)))
+            writes += [
+                Write("alerts", commit.partition, key, encode_alert(alert))
+                for alert in self._alerts_of(record)
+            ]
         return writes
+
+    def _alerts_of(self, record: Record) -> list[Alert]:
+        """Return what a record alerts of: suspense in a charge, or a threshold that is crossed."""
+        if isinstance(record, Charge):
+            return self._alerts.of(record)
+        if isinstance(record, Rejection):
+            return []
+        zone = self.state.ledger.accounts[record.account_id].zone
+        alert = threshold_alert(record, zone)
+        return [] if alert is None else [alert]
 
     def _balances(self, commit: JournalCommit) -> list[Write]:
         touched = {

@@ -21,9 +21,9 @@ from engine.ports import (
     Stamp,
     TopicPartition,
 )
-from engine.rating.charge import USAGE, Charge
+from engine.rating.event import Rejection
 from engine.rating.journal import JournalCommit, PartitionState, require_next
-from engine.rating.ledger import Identities
+from engine.rating.ledger import Identities, Ledger
 from engine.rating.tariff_book import TariffBook
 
 MAX_UNWRITTEN = 100_000
@@ -66,9 +66,10 @@ def recover(
             if commit.commit > state.commit:
                 state.fold(commit, digest)
             else:
-                _take_identities(commit, index)
+                _take_identities(commit, state.ledger)
             if index.unwritten >= MAX_UNWRITTEN:
-                index.write(last)
+                # Folding what it had gone past does not take it back: it holds the later ones too.
+                index.write(max(last, index.stamp))
             folded += 1
         # What was waited for has moved the end: at least the marker that ended a transaction.
         start, end = end, log.ends([journal])[journal]
@@ -108,8 +109,8 @@ def stands(log: RecordLog, journal: TopicPartition, stamp: Stamp, end: int) -> b
     return [commit_digest(record.value) for record in records] == [stamp.digest]
 
 
-def _take_identities(commit: JournalCommit, index: IdentityIndex) -> None:
-    """Take a commit into the index that the snapshot holds already."""
+def _take_identities(commit: JournalCommit, ledger: Ledger) -> None:
+    """Take a commit into the identity index that the snapshot holds already."""
     for record in commit.records:
-        if isinstance(record, Charge) and record.kind == USAGE:
-            index.add(record.charge_id, record.digest)
+        if not isinstance(record, Rejection):
+            ledger.identify(record)

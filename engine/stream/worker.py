@@ -191,8 +191,8 @@ class Worker:
             for _ in processor.take_in(self._tariffs):
                 self._commit_if_full(processor, membership)
             for record in self._log.read(partition, processor.next_command, ends[partition]):
-                processor.command(record, self._tariffs.authority)
-                self._commit_if_full(processor, membership)
+                for _ in processor.command(record, self._tariffs.authority):
+                    self._commit_if_full(processor, membership)
         for name in usage:
             position = self._processors[name.partition].state.positions.get(name.topic, 0)
             self._telemetry.lag(name.topic, name.partition, ends[name] - position)

@@ -28,6 +28,12 @@ def digest(number: int) -> bytes:
     return sha256(b"digest %d" % number).digest()
 
 
+def standing(number: int) -> bytes:
+    """Return what stands of a number: as long as of a charge of a few lines."""
+    line = b'["tokens","output",%d,"plan/tokens/acme/2026-11",%d,""]' % (number, number * 10**12)
+    return b",".join((b'"login-%d","2026-11","openai","gpt-4o"' % number, line, line, line))
+
+
 def say(text: str) -> None:
     """Tell the test, at once."""
     sys.stdout.write(f"{text}\n")
@@ -48,7 +54,7 @@ def write_on(folder: Path) -> None:
     while True:
         commit += 1
         for number in range((commit - 1) * PER_COMMIT, commit * PER_COMMIT):
-            index.add(identity(number), digest(number))
+            index.add(identity(number), digest(number), standing(number))
         index.write(Stamp(commit, digest(commit), commit))
         say(str(commit))
 
@@ -61,7 +67,7 @@ def fill_up(folder: Path) -> None:
     while refused < 3:
         commit += 1
         for number in range((commit - 1) * PER_COMMIT, commit * PER_COMMIT):
-            index.add(identity(number), digest(number))
+            index.add(identity(number), digest(number), standing(number))
         try:
             index.write(Stamp(commit, digest(commit), commit))
         except OSError as error:
@@ -83,7 +89,7 @@ def grow(folder: Path, count: str) -> None:
     begin, total = time.monotonic(), int(count)
     for first in range(0, total, PER_WRITE):
         for number in range(first, first + PER_WRITE):
-            index.add(identity(number), digest(number))
+            index.add(identity(number), digest(number), standing(number))
         index.write(Stamp(first // PER_WRITE + 1, bytes(32), first))
     seconds = time.monotonic() - begin
     step = max(total // 50_000, 1)

@@ -258,3 +258,12 @@ def test_any_record_is_events_and_refusals(value: bytes, headers: Headers) -> No
             check_usage(event, frozenset())
         else:
             assert event.explanation.encode()
+
+
+def test_a_void_leaves_what_was_used_to_the_event_that_it_takes_back() -> None:
+    data = {"account_id": "acme", "action": "void", "corrects": "req-1"}
+    (fields,) = decoded(body(changed(id="void-1", data=data)), STRUCTURED)
+    assert not isinstance(fields, Refusal)
+    event = check_usage(fields, frozenset())
+    assert isinstance(event, UsageEvent), event
+    assert (event.event_id, event.corrects, event.quantities) == ("void-1", "req-1", ())

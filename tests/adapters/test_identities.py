@@ -4,6 +4,7 @@ import operator
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from structlog.testing import capture_logs
 from engine.adapters import identities
 from engine.adapters.identities import RocksIdentityIndexes
 from engine.ports import Stamp
-from tests.adapters.identity_processes import PARTITION, PER_COMMIT, digest, identity
+from tests.adapters.identity_processes import PARTITION, PER_COMMIT, digest, identity, standing
 
 GIBIBYTE_KIB = 2**20
 
@@ -46,7 +47,7 @@ def fill(folder: Path, commit: int, *numbers: int) -> None:
     """Write numbers with a stamp."""
     index = RocksIdentityIndexes(folder).open(PARTITION)
     for number in numbers:
-        index.add(identity(number), digest(number))
+        index.add(identity(number), digest(number), standing(number))
     index.write(Stamp(commit, digest(commit), commit))
     index.close()
 
@@ -90,7 +91,7 @@ def test_a_partition_that_a_stopped_process_holds_gets_a_directory_beside_it(
             index = RocksIdentityIndexes(tmp_path, lock_seconds=0.2).open(PARTITION)
         assert index.stamp == Stamp()
         assert [(log["log_level"], log["uses"]) for log in logs] == [("warning", index.place.name)]
-        index.add(identity(2), digest(2))
+        index.add(identity(2), digest(2), standing(2))
         index.write(Stamp(9, digest(9), 9))
         index.close()
         again = RocksIdentityIndexes(tmp_path, lock_seconds=0.2).open(PARTITION)
@@ -139,8 +140,22 @@ def test_a_directory_that_can_not_be_opened_makes_room_for_another(
     assert (index.stamp, index.get(identity(1))) == (Stamp(), None)
     assert [(log["log_level"], log["place"]) for log in logs] == [("warning", damaged.name)]
     assert not damaged.exists()
-    index.add(identity(1), digest(1))
+    index.add(identity(1), digest(1), standing(1))
     index.write(Stamp(1, digest(1), 1))
+    index.close()
+
+
+def test_a_directory_in_an_earlier_format_makes_room_for_another(tmp_path: Path) -> None:
+    """Before voids it held digests alone; whoever opens it begins at the journal's first commit."""
+    earlier = Rdict(str(tmp_path / "partition-0003.earlier"), Options(raw_mode=True))
+    earlier[bytes.fromhex(identity(1))] = digest(1)
+    earlier[b"stamp"] = struct.pack(">qq32s", 7, 12, digest(7))
+    earlier.close()
+    with capture_logs() as logs:
+        index = RocksIdentityIndexes(tmp_path).open(PARTITION)
+    assert (index.stamp, index.get(identity(1))) == (Stamp(), None)
+    assert "format of another version" in logs[0]["reason"]
+    assert names(tmp_path) == [index.place.name]
     index.close()
 
 
@@ -234,7 +249,7 @@ def test_a_folder_that_is_deleted_under_a_live_index_never_mixes_with_the_next_o
     assert live.get(identity(1)) == digest(1)
     anew = RocksIdentityIndexes(tmp_path).open(PARTITION)
     assert (anew.stamp, anew.place == live.place) == (Stamp(), False)
-    live.add(identity(2), digest(2))
+    live.add(identity(2), digest(2), standing(2))
     for commit in (8, 9):
         with suppress(OSError):  # there is nothing left to write to
             live.write(Stamp(commit, digest(commit), commit))
@@ -278,7 +293,7 @@ def test_a_directory_deleted_while_it_is_being_made_is_made_again(
 
     monkeypatch.setattr(identities, "Rdict", deleted_at_first)
     index = RocksIdentityIndexes(tmp_path / "identities").open(PARTITION)
-    index.add(identity(1), digest(1))
+    index.add(identity(1), digest(1), standing(1))
     index.write(Stamp(1, digest(1), 1))
     index.close()
     assert [Path(place).name for place in opened[1:]] == names(tmp_path / "identities")

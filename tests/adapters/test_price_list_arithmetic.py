@@ -104,7 +104,7 @@ def test_random_usage_costs_what_the_raw_fields_of_the_list_say(
     for number, call in enumerate(calls_of(name)):
         if not call[0]:
             continue
-        charge = rating.rate(usage_event(name, number, call), number)
+        (charge,) = rating.rate(usage_event(name, number, call), number)
         assert isinstance(charge, Charge), charge
         expected = cost(LIST[name], *call)
         suspended = any(line.amount is None for line in charge.lines)

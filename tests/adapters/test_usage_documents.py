@@ -272,3 +272,55 @@ def test_whatever_is_accepted_can_be_written_as_avro_and_be_checked(changes: Any
     if not isinstance(fields, Refusal):
         encode_usage(fields)
         check_usage(fields, frozenset())
+
+
+VOID: dict[str, Any] = {
+    "account_id": "acme",
+    "source": "gateway-eu",
+    "event_id": "void-1",
+    "occurred_at": "2026-11-25T09:15:02Z",
+    "action": "void",
+    "corrects": "req-81c1/1",
+}
+
+
+def test_a_void_says_what_it_takes_back_and_no_more() -> None:
+    fields = parse_usage(VOID)
+    assert not isinstance(fields, Refusal), fields
+    event = check_usage(fields, frozenset())
+    assert isinstance(event, UsageEvent), event
+    assert (event.corrects, event.provider, event.model, event.quantities) == (
+        "req-81c1/1",
+        "",
+        "",
+        (),
+    )
+    decoded = decode_usage(encode_usage(fields))
+    assert isinstance(decoded, list)
+    assert check_usage(decoded[0], frozenset()) == event
+    assert parse_usage(usage_json(fields)) == fields
+
+
+@pytest.mark.parametrize("name", ["account_id", "source", "event_id"])
+def test_a_void_needs_its_identity(name: str) -> None:
+    fields = parse_usage({**VOID, name: ""})
+    assert not isinstance(fields, Refusal)
+    refusal = check_usage(fields, frozenset())
+    assert refusal == Refusal("missing_field", f"{name}: got nothing, expected a text")
+    rest = {key: value for key, value in VOID.items() if key != name}
+    assert parse_usage(rest) == Refusal("missing_field", f"{name}: got nothing, expected a value")
+
+
+@pytest.mark.parametrize("action", ["record", "amend"])
+@pytest.mark.parametrize("name", ["provider", "model", "quantities"])
+def test_what_is_rated_says_what_was_used(name: str, action: str) -> None:
+    changes = {"action": action, **({"corrects": "req-0"} if action == "amend" else {})}
+    assert refusal_of(**changes, **{name: None}) == (
+        "missing_field",
+        f"{name}: got nothing, expected a value",
+    )
+    if name != "quantities":
+        fields = fields_of(**changes, **{name: ""})
+        assert check_usage(fields, frozenset()) == Refusal(
+            "missing_field", f"{name}: got nothing, expected a text"
+        )

@@ -66,5 +66,5 @@ def test_the_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
     assert command.output is not None
     with shell(tmp_path) as opened:
         ran = opened.run("tollbook demo")
-    assert ran.exit_code == 0
+    assert ran.exit_code == 0, ran.output
     assert agrees(command.output, ran.output), ran.output

@@ -150,7 +150,8 @@ def test_every_event_is_documented_once_with_its_fields_and_no_other() -> None:
 
 def test_compose_runs_every_part_of_the_stack() -> None:
     assert set(SERVICES) == {
-        "kafka", "init", "worker-1", "worker-2", "projector", "archiver", "prometheus", "grafana",
+        "kafka", "init", "worker-1", "worker-2", "projector", "clock", "archiver", "prometheus",
+        "grafana",
     }  # fmt: skip
 
 

@@ -36,10 +36,10 @@ def rated(name: str) -> list[Charge]:
     rating = OfflineRating(page(name).versions, None, ATTRIBUTES)
     charges = []
     for line, data in enumerate(page(name).usage):
-        charge = rating.rate(data, line)
+        (charge,) = rating.rate(data, line)
         assert isinstance(charge, Charge), charge
         charges.append(charge)
-    return [*charges, *rating.close(CLOSED_AT)]
+    return [*charges, *(r for r in rating.advance(CLOSED_AT) if isinstance(r, Charge))]
 
 
 def rows(charges: Sequence[Charge]) -> list[Row]:

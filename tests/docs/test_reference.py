@@ -15,8 +15,12 @@ REFERENCE = DOCS / "reference"
 REJECTIONS = REFERENCE / "rejections.md"
 SETTINGS = REFERENCE / "settings.md"
 _REFUSAL = re.compile(r'\bRefusal\(\s*"(\w+)"')
-_COMMAND_REFUSAL = re.compile(r'\b_refused\(\s*"(\w+)"|\bCommandRefused\(\s*Refusal\(\s*"(\w+)"')
-_SUSPENSE = re.compile(r'return "(\w+)"|known or "(\w+)"|_suspended\(kind, quantity, "(\w+)"\)')
+_COMMAND_REFUSAL = re.compile(r'\brefused\(\s*"(\w+)"')
+_SUSPENSE = re.compile(r'return "(\w+)"|^[A-Z_]+ = "(\w+)"', re.MULTILINE)
+_TERMS = [
+    ROOT / "engine" / "rating" / name for name in ("grant.py", "limit.py", "orders.py", "rules.py")
+]
+"""Whose refusals become those of a command."""
 _VARIABLE = re.compile(r"\bTOLLBOOK_[A-Z]+(?:_[A-Z]+)*\b")
 
 
@@ -42,17 +46,22 @@ def test_every_command_has_help_with_an_example_and_helped_options(
 
 
 def test_every_rejection_code_is_documented_and_no_other() -> None:
-    assert documented_codes(REJECTIONS, "Rejection codes") == codes_in_code(_REFUSAL)
+    documented = documented_codes(REJECTIONS, "Rejection codes")
+    documented |= documented_codes(REJECTIONS, "Refused voids")
+    in_terms = set().union(*(codes_in_code(_REFUSAL, file) for file in _TERMS))
+    assert documented | in_terms == codes_in_code(_REFUSAL)
 
 
 def test_every_command_refusal_is_documented_and_no_other() -> None:
     documented = documented_codes(REJECTIONS, "Command refusals")
-    assert documented == codes_in_code(_COMMAND_REFUSAL, ROOT / "engine" / "rating")
+    codes = codes_in_code(_COMMAND_REFUSAL, ROOT / "engine" / "rating")
+    assert documented == codes.union(*(codes_in_code(_REFUSAL, file) for file in _TERMS))
 
 
 def test_every_suspense_reason_is_documented_and_no_other() -> None:
-    rate = ROOT / "engine" / "rating" / "rate.py"
-    assert documented_codes(REJECTIONS, "Suspense reasons") == codes_in_code(_SUSPENSE, rate)
+    files = [ROOT / "engine" / "rating" / name for name in ("rate.py", "metering.py")]
+    codes = set().union(*(codes_in_code(_SUSPENSE, file) for file in files))
+    assert documented_codes(REJECTIONS, "Suspense reasons") == codes
 
 
 def test_every_environment_variable_is_documented_and_no_other() -> None:

@@ -1,10 +1,13 @@
 """Offline rating closes months as the command would: from when a tariff is owed, account by account."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.adapters.documents.accounts import parse_accounts
 from engine.entrypoints.offline import OfflineRating
 from engine.rating.charge import SETTLEMENT, Charge
+from engine.rating.event import AccountEvent, PeriodClosed
+from engine.rating.ledger import Decided
 from engine.rating.money import format_pico
 from tests.rating.scenario import ONE_DOLLAR_EACH, at, tariff
 
@@ -38,10 +41,15 @@ def use(found: OfflineRating, line: int, occurred_at: str, quantity: int, who: s
         "model": "gpt-4o",
         "quantities": {"input": quantity},
     }
-    assert isinstance(found.rate(data, line), Charge)
+    (charge,) = found.rate(data, line)
+    assert isinstance(charge, Charge)
 
 
-def shown(charges: list[Charge]) -> list[tuple[str, str, str]]:
+def shown(records: Sequence[Decided]) -> list[tuple[str, str, str]]:
+    """Return what was settled; nothing else happens but that months are closed."""
+    charges = [record for record in records if isinstance(record, Charge)]
+    closed = [r.change for r in records if isinstance(r, AccountEvent)]
+    assert all(isinstance(change, PeriodClosed) for change in closed)
     assert all(charge.kind == SETTLEMENT for charge in charges)
     return [(c.account_id, c.service_period, format_pico(c.amount)) for c in charges]
 
@@ -52,7 +60,7 @@ def test_every_month_that_is_over_is_closed_by_account_and_month() -> None:
     )
     use(found, 0, "2026-10-02T00:00:00Z", 20, "acme")
     use(found, 1, "2026-12-02T00:00:00Z", 1, "acme")
-    assert shown(found.close(at("2026-12-01T00:00:00Z"))) == [
+    assert shown(found.advance(at("2026-12-01T00:00:00Z"))) == [
         ("acme", "2026-09", "50"),
         ("acme", "2026-10", "30"),
         ("acme", "2026-11", "50"),
@@ -66,11 +74,11 @@ def test_an_assignment_without_a_beginning_owes_from_the_first_usage_on() -> Non
     found = rating()
     use(found, 0, "2026-11-02T00:00:00Z", 20, "acme")
     use(found, 1, "2026-10-02T00:00:00Z", 60, "acme")
-    assert shown(found.close(at("2026-12-31T00:00:00Z"))) == [("acme", "2026-11", "30")]
+    assert shown(found.advance(at("2026-12-31T00:00:00Z"))) == [("acme", "2026-11", "30")]
 
 
 def test_an_account_without_beginning_and_usage_owes_nothing() -> None:
-    assert rating(account("acme")).close(at("2026-12-31T00:00:00Z")) == []
+    assert rating(account("acme")).advance(at("2026-12-31T00:00:00Z")) == []
 
 
 def test_a_month_is_over_when_it_is_in_the_account_s_zone() -> None:
@@ -78,5 +86,5 @@ def test_a_month_is_over_when_it_is_in_the_account_s_zone() -> None:
         account("berlin", "2026-11-01T00:00:00+01:00", "Europe/Berlin"),
         account("utc", "2026-11-01T00:00:00Z"),
     )
-    assert shown(found.close(at("2026-11-30T23:00:00Z"))) == [("berlin", "2026-11", "50")]
-    assert shown(found.close(at("2026-12-01T00:00:00Z"))) == [("utc", "2026-11", "50")]
+    assert shown(found.advance(at("2026-11-30T23:00:00Z"))) == [("berlin", "2026-11", "50")]
+    assert shown(found.advance(at("2026-12-01T00:00:00Z"))) == [("utc", "2026-11", "50")]

@@ -24,7 +24,7 @@ USAGE = usage_json(usage_fields("e1", "2026-11-02T00:00:00Z", {"input": 4}))
 
 def test_accounts_are_opened_on_the_tariff_to_sell_by_and_bought_for_by_the_others() -> None:
     rating = OfflineRating([tariff(COST), tariff(ONE_DOLLAR_EACH)], None, frozenset(), [RATE])
-    charge = rating.rate(USAGE, 0)
+    (charge,) = rating.rate(USAGE, 0)
     assert isinstance(charge, Charge)
     assert charge.tariff is not None
     assert charge.supplier is not None
@@ -36,7 +36,7 @@ def test_accounts_are_opened_on_the_tariff_to_sell_by_and_bought_for_by_the_othe
 
 def test_without_the_rate_the_cost_stands_in_its_own_currency() -> None:
     rating = OfflineRating([tariff(COST), tariff(ONE_DOLLAR_EACH)], None, frozenset())
-    charge = rating.rate(USAGE, 0)
+    (charge,) = rating.rate(USAGE, 0)
     assert isinstance(charge, Charge)
     assert charge.supplier is not None
     assert (charge.supplier.cost, charge.supplier_cost) == (2 * PICO, None)

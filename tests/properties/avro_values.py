@@ -9,7 +9,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from engine.adapters.avro.account import encode_awaiting
 from engine.adapters.avro.wire import to_decimal
+from engine.rating.command import Adjust, RechargeBucket, VoidGrant
 from engine.rating.money import LIMIT_PICO
 from engine.rating.period import instant
 
@@ -25,6 +27,38 @@ _PRIMITIVES: dict[str, st.SearchStrategy[Any]] = {
     "string": _TEXTS,
     "bytes": st.binary(max_size=20),
 }
+
+
+_MATCHES = st.sampled_from(
+    [
+        '{"model":"gpt-*"}',
+        '{"attributes":{"team":"red"},"subject":["anna","ben"]}',
+        '{"context_above":200000,"time":[{"hours":["00:00-00:30","16:30-00:00"]}]}',
+    ]
+)
+_AWAITING = st.builds(
+    encode_awaiting,
+    _TEXTS,
+    _TEXTS,
+    _TEXTS,
+    st.one_of(
+        st.builds(VoidGrant, _TEXTS),
+        st.builds(RechargeBucket, _TEXTS, st.integers(1 - LIMIT_PICO, LIMIT_PICO - 1)),
+        st.builds(
+            Adjust,
+            st.integers(1 - LIMIT_PICO, LIMIT_PICO - 1),
+            _TEXTS,
+            st.none() | st.integers(-(2**63), 2**63 - 1),
+            _TEXTS,
+        ),
+    ),
+)
+_SPECIAL: dict[tuple[str, str], st.SearchStrategy[Any]] = {
+    ("Grant", "match"): _MATCHES,
+    ("ApprovalAwaited", "order"): _AWAITING,
+    ("AccountState", "awaiting"): st.lists(_AWAITING, max_size=2),
+}
+"""Fields that hold more than their Avro type says, by record and name."""
 
 
 def values_of(schema: Any) -> st.SearchStrategy[Any]:
@@ -66,7 +100,9 @@ def _records(
     """Return records; a field with a default holds it about half of the time."""
     fields = {}
     for field in schema["fields"]:
-        values = _values(field["type"], named, namespace)
+        values = _SPECIAL.get((schema["name"], field["name"]))
+        if values is None:
+            values = _values(field["type"], named, namespace)
         if "default" in field:
             values = st.one_of(st.just(_default(field)), values)
         fields[field["name"]] = values
@@ -76,7 +112,8 @@ def _records(
 def _default(field: dict[str, Any]) -> Any:
     if isinstance(field["type"], dict) and field["type"]["type"] == "record":
         return {inner["name"]: _default(inner) for inner in field["type"]["fields"]}
-    if isinstance(field["type"], dict) and field["type"]["type"] == "bytes":
+    kind = field["type"]["type"] if isinstance(field["type"], dict) else field["type"]
+    if kind == "bytes":
         return field["default"].encode("latin-1")
     return field["default"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
-from engine.adapters.avro.account import encode_command
+from engine.adapters.avro.account import encode_advance, encode_command
 from engine.adapters.avro.authority import encode_registration, encode_revision
 from engine.adapters.avro.journal import commit_digest, decode_commit, encode_record
 from engine.adapters.avro.tariff import encode_tariff
@@ -21,16 +21,17 @@ from engine.ports import (
     Write,
 )
 from engine.rating.authority import OPEN
-from engine.rating.command import AccountCommand
+from engine.rating.command import AccountCommand, AdvanceTo
 from engine.rating.journal import Counts, JournalCommit, PartitionState
 from engine.rating.ledger import MemoryIdentities
 from engine.rating.rules import LATEST_REVISION
 from engine.settings import WorkerSettings
 from engine.stream.intake import Intake
 from engine.stream.keeping import Keeper
+from engine.stream.projector import OUTPUT_TOPICS
 from engine.stream.worker import USAGE_TOPICS, Worker
 from engine.telemetry import Telemetry
-from tests.properties.streams import Command, Input, Publish, Use
+from tests.properties.streams import Advance, Command, Input, Publish, Use
 from tests.rating.scenario import state_of, usage_fields
 
 PARTITIONS = 2
@@ -39,7 +40,9 @@ HOMES = {"acme": 0, "globex": 1}
 GROUP = "workers"
 _TURNS = 2_000
 TOPICS = {
-    **dict.fromkeys(("usage", "usage-forwarded", "accounts", "journal"), PARTITIONS),
+    **dict.fromkeys(
+        ("usage", "usage-forwarded", "accounts", "journal", *OUTPUT_TOPICS), PARTITIONS
+    ),
     "tariffs": 1,
 }
 
@@ -142,6 +145,7 @@ class MemoryWorker:
         max_commit_bytes: int = 4 * 1024 * 1024,
         caches: Caches | None = None,
         away: Set[int] = frozenset(),
+        homes: Mapping[str, int] = HOMES,
     ) -> None:
         self.inputs = MemoryInputs(cluster, USAGE_TOPICS, group=GROUP, slot=slot, max_records=100)
         self.transactions = Failing(cluster, slot, failures)
@@ -151,7 +155,7 @@ class MemoryWorker:
             self.inputs,
             log,
             self.transactions,
-            Intake(HOMES.__getitem__, frozenset(), Signatures({})),
+            Intake(homes.__getitem__, frozenset(), Signatures({})),
             Keeper(log, caches.indexes, caches.snapshots, telemetry, snapshot_seconds=0.0),
             WorkerSettings(slot=slot, max_commit_bytes=max_commit_bytes),
             telemetry,
@@ -191,6 +195,10 @@ def append_phase(cluster: MemoryCluster, phase: Sequence[Input], batch_sizes: Se
             cluster.append(
                 TopicPartition("accounts", HOMES[entry.account_id]), encode_command(command)
             )
+        elif isinstance(entry, Advance):
+            for home in HOMES.values():
+                data = encode_advance(AdvanceTo(entry.until))
+                cluster.append(TopicPartition("accounts", home), data)
     uses = [entry for entry in phase if isinstance(entry, Use)]
     for account_id, home in HOMES.items():
         own = [_fields(use) for use in uses if use.account_id == account_id]
@@ -210,6 +218,8 @@ def _fields(use: Use) -> dict[str, object]:
         dict(use.quantities),
         account_id=use.account_id,
         subject=use.login,
+        action=use.action,
+        corrects=use.corrects,
     )
     return fields
 

@@ -1,6 +1,7 @@
 """Random streams of what a partition takes in, and a small worker that cuts them into commits."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -11,12 +12,25 @@ from engine.adapters.avro.journal import (
     encode_commit,
     encode_record,
 )
-from engine.rating.charge import AccountEvent, Charge, Record, Rejection
-from engine.rating.command import AccountCommand, AssignTariff, ClosePeriod, OpenAccount, Order
+from engine.adapters.documents.grants import parse_grant
+from engine.rating.charge import Charge
+from engine.rating.command import (
+    PRICED,
+    SUSPENDED,
+    AccountCommand,
+    Adjust,
+    AssignTariff,
+    ClosePeriod,
+    IssueGrant,
+    OpenAccount,
+    Order,
+    VoidGrant,
+)
 from engine.rating.errors import Refusal
+from engine.rating.event import AccountEvent, Record, Rejection, VoidPending
 from engine.rating.journal import Counts, JournalCommit, NextOffset, PartitionState
 from engine.rating.ledger import MemoryIdentities
-from engine.rating.rules import LATEST_REVISION
+from engine.rating.money import PICO
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 from engine.rating.usage import Origin, Position, check_usage
@@ -42,6 +56,14 @@ class Use(NamedTuple):
     day: int
     quantities: tuple[tuple[str, int], ...]
     login: str
+    action: str = "record"
+    corrects: str = ""
+
+
+class Advance(NamedTuple):
+    """Time has passed up to an instant (us UTC)."""
+
+    until: int
 
 
 class Publish(NamedTuple):
@@ -50,7 +72,7 @@ class Publish(NamedTuple):
     version: TariffVersion
 
 
-Input = Command | Use | Publish
+Input = Command | Use | Advance | Publish
 
 ACCOUNTS = st.sampled_from(["acme", "globex"])
 ORDERS: st.SearchStrategy[Order] = st.one_of(
@@ -65,12 +87,32 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
         tariff_id=st.sampled_from(["plan", "nothing"]),
         effective_from=st.sampled_from([at("2026-01-01T00:00:00Z"), at("2026-11-15T00:00:00Z")]),
         effective_to=st.sampled_from([None, at("2026-11-20T00:00:00Z")]),
+        overage=st.just(PRICED),
     ),
     st.builds(ClosePeriod, st.sampled_from(["2026-11", "2026-11", "2026-12", "2027-02", "never"])),
 )
 COMMANDS = st.builds(
     Command, st.sampled_from(["c1", "c2", "c3", "c4", "c5", "c6"]), ACCOUNTS, ORDERS
 )
+PREPAID_ORDERS: st.SearchStrategy[Order] = st.one_of(
+    st.builds(
+        lambda unit, amount, terms: IssueGrant(
+            parse_grant(
+                {"grant_id": "g", "unit": unit, "amount": amount}
+                | {"valid_from": "2026-11-03T00:00:00Z"}
+                | terms,
+                "grant",
+            )
+        ),
+        st.sampled_from(["tokens", "money"]),
+        st.sampled_from(["1", "50", "2000"]),
+        st.sampled_from([{}, {"recurs": "week", "rollover_up_to": "9"}, {"paid": True}]),
+    ),
+    st.builds(Adjust, st.sampled_from([-30 * PICO, PICO]), st.just("agreed")),
+    st.just(VoidGrant("g")),
+    st.just(AssignTariff("plan", at("2026-11-15T00:00:00Z"), None, SUSPENDED)),
+)
+PREPAID_COMMANDS = st.builds(Command, st.sampled_from(["c7", "c8", "c9"]), ACCOUNTS, PREPAID_ORDERS)
 USES = st.builds(
     Use,
     event_id=st.sampled_from([f"e{number}" for number in range(12)]),
@@ -82,6 +124,19 @@ USES = st.builds(
         max_size=3,
     ).map(lambda found: tuple(found.items())),
     login=st.sampled_from(["anna", "ben", "a/b"]),
+    action=st.just("record"),
+    corrects=st.just(""),
+)
+TAKES_BACK = st.builds(
+    lambda use, action, corrects: use._replace(
+        action=action, corrects=corrects, quantities=use.quantities if action == "amend" else ()
+    ),
+    USES,
+    st.sampled_from(["void", "amend"]),
+    st.sampled_from([f"e{number}" for number in range(12)]),
+)
+ADVANCES = st.sampled_from(["2026-11-12", "2026-12-20", "2027-03-01"]).map(
+    lambda day: Advance(at(f"{day}T00:00:00Z"))
 )
 
 
@@ -134,6 +189,15 @@ def _publish(
 
 def streams() -> st.SearchStrategy[list[Input]]:
     """Return a stream: two accounts on their tariff, then anything, with versions in between."""
+    return _streams(st.one_of(USES, USES, USES, COMMANDS))
+
+
+def lives() -> st.SearchStrategy[list[Input]]:
+    """Return a stream with everything in it that the life of an account knows."""
+    return _streams(st.one_of(USES, USES, USES, COMMANDS, TAKES_BACK, PREPAID_COMMANDS, ADVANCES))
+
+
+def _streams(entries: st.SearchStrategy[Input]) -> st.SearchStrategy[list[Input]]:
     opening: list[Input] = [
         Command(f"{order}-{account}", account, body)
         for account in ("acme", "globex")
@@ -142,7 +206,7 @@ def streams() -> st.SearchStrategy[list[Input]]:
             ("assign", AssignTariff("plan", at("2026-01-01T00:00:00Z"), None)),
         )
     ]
-    blocks = st.lists(st.one_of(USES, USES, USES, COMMANDS), max_size=10)
+    blocks = st.lists(entries, max_size=10)
     return st.tuples(version(1), blocks, version(2), blocks, version(3), blocks).map(
         lambda parts: [parts[0], *opening, *parts[1], parts[2], *parts[3], parts[4], *parts[5]]
     )
@@ -168,8 +232,10 @@ class Worker:
             self._publish(entry)
         elif isinstance(entry, Command):
             command = AccountCommand(entry.command_id, entry.account_id, "", entry.order)
-            self._write_settled(self.state.ledger.command(command, self._origin("accounts")))
+            self._write_all(self.state.ledger.command(command, self._origin("accounts")))
             self._count(commands=1)
+        elif isinstance(entry, Advance):
+            self._write_all(self.state.ledger.advance(entry.until, self._origin("accounts")))
         else:
             self._use(entry)
 
@@ -177,8 +243,8 @@ class Worker:
         origin = self._origin("tariffs")
         known = self.book.add(entry.version, self._offset)
         assert known is not None
-        for event in self.state.ledger.publish(known.version, origin):
-            self._write_settled(event)
+        for records in self.state.ledger.publish(known.version, origin):
+            self._write_all(records)
         self._tariffs_offset = self._offset + 1
 
     def _use(self, entry: Use) -> None:
@@ -189,28 +255,30 @@ class Worker:
             dict(entry.quantities),
             account_id=entry.account_id,
             subject=entry.login,
+            action=entry.action,
+            corrects=entry.corrects,
         )
         event = check_usage(fields, frozenset())
-        outcome: Charge | Refusal | str = (
-            event if isinstance(event, Refusal) else self.state.ledger.charge(event, origin)
-        )
-        if isinstance(outcome, Charge):
-            self._write_settled(outcome)
-            self._count(consumed=1, charges=1)
-        elif isinstance(outcome, Refusal):
-            self._write(_rejection(outcome, entry, origin))
+        refusal: Refusal | str | None = event if isinstance(event, Refusal) else None
+        records: Sequence[Charge | AccountEvent] = ()
+        if not isinstance(event, Refusal):
+            records, refusal = self.state.ledger.take(event, origin)
+            self._write_all(records)
+        if refusal is None:
+            self._count(consumed=1, **{_outcome(entry, records): 1})
+        elif isinstance(refusal, Refusal):
+            self._write(_rejection(refusal, entry, origin))
             self._count(consumed=1, rejections=1)
         else:
-            self.outcomes.append(outcome.encode())
+            self.outcomes.append(refusal.encode())
             self._count(consumed=1, duplicates=1)
 
     def _origin(self, topic: str) -> Origin:
         return Origin(Position(topic, 0, self._offset), BEGIN + self._offset)
 
-    def _write_settled(self, record: Charge | AccountEvent) -> None:
-        self._write(record)
-        for charge in self.state.ledger.settlements(record, LATEST_REVISION):
-            self._write(charge)
+    def _write_all(self, records: Sequence[Charge | AccountEvent]) -> None:
+        for record in records:
+            self._write(record)
 
     def _write(self, record: Charge | AccountEvent | Rejection) -> None:
         self._records.append(record)
@@ -242,6 +310,15 @@ def folded(journal: list[bytes], book: TariffBook) -> PartitionState:
     for data in journal:
         state.fold(decode_commit(data), commit_digest(data))
     return state
+
+
+def _outcome(use: Use, records: Sequence[Charge | AccountEvent]) -> str:
+    """Return what an accepted event counts as: by the records that are its own."""
+    charged = {r.event_id for r in records if isinstance(r, Charge)}
+    changes = [type(r.change) for r in records if isinstance(r, AccountEvent)]
+    if use.event_id in charged:
+        return "charges"
+    return "pending" if VoidPending in changes else "rejections"
 
 
 def _rejection(refusal: Refusal, entry: Use, origin: Origin) -> Rejection:

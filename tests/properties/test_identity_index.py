@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -12,6 +11,7 @@ from engine.adapters.identities import RocksIdentityIndexes
 from engine.ports import Stamp
 
 IDENTITIES = st.integers(0, 15).map(lambda number: f"{number:032x}")
+STANDING = st.sampled_from([b"", b"a", b"v", b'["login-1",[]]'])
 DIGESTS = st.binary(min_size=32, max_size=32)
 ALL = [f"{number:032x}" for number in range(16)]
 
@@ -24,15 +24,15 @@ class IndexAgainstDictionary(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.indexes = RocksIdentityIndexes(Path(self.folder.name))
         self.index = self.indexes.open(0)
-        self.written: dict[str, bytes] = {}
-        self.added: dict[str, bytes] = {}
+        self.written: dict[str, tuple[bytes, bytes]] = {}
+        self.added: dict[str, tuple[bytes, bytes]] = {}
         self.stamp = Stamp()
         self.commit = 0
 
-    @rule(identity=IDENTITIES, digest=DIGESTS)
-    def add(self, identity: str, digest: bytes) -> None:
-        self.index.add(identity, digest)
-        self.added[identity] = digest
+    @rule(identity=IDENTITIES, digest=DIGESTS, standing=STANDING)
+    def add(self, identity: str, digest: bytes, standing: bytes) -> None:
+        self.index.add(identity, digest, standing)
+        self.added[identity] = (digest, standing)
 
     @rule(digest=DIGESTS, offset=st.integers(-1, 2**40), step=st.integers(1, 3))
     def write(self, digest: bytes, offset: int, step: int) -> None:
@@ -55,10 +55,10 @@ class IndexAgainstDictionary(RuleBasedStateMachine):
 
     @invariant()
     def it_holds_what_the_dictionary_holds(self) -> None:
-        expected: dict[str, Any] = {**self.written, **self.added}
-        assert {name: self.index.get(name) for name in ALL} == {
-            name: expected.get(name) for name in ALL
-        }
+        expected = {**self.written, **self.added}
+        for name in ALL:
+            digest, standing = expected.get(name, (None, b""))
+            assert (self.index.get(name), self.index.standing(name)) == (digest, standing)
         assert (self.index.stamp, self.index.commit) == (self.stamp, self.commit)
         assert self.index.unwritten == len(self.added)
 

@@ -1,5 +1,6 @@
 """The journal is the truth: state folded from its bytes is the state that was lived."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
@@ -7,10 +8,12 @@ from hypothesis import strategies as st
 
 from engine.adapters.avro.journal import decode_commit, decode_record, encode_record
 from engine.rating.account import Account
-from engine.rating.charge import USAGE, AccountEvent, Charge, Rejection
+from engine.rating.charge import CORRECTION, MONEY_CHARGES, USAGE, Charge
+from engine.rating.event import AccountEvent, Record, Rejection, UsageRefused, VoidPending
 from engine.rating.journal import PartitionState
 from engine.rating.settlement import closed_month, unsettled_counters
-from tests.properties.streams import Input, Worker, run, streams
+from engine.rating.usage import Position
+from tests.properties.streams import Input, Use, Worker, lives, run
 from tests.rating.scenario import state_of
 
 
@@ -18,7 +21,7 @@ def accounts_of(state: PartitionState) -> dict[str, dict[str, Any]]:
     return {name: state_of(account) for name, account in state.ledger.accounts.items()}
 
 
-@given(streams())
+@given(lives())
 def test_folding_the_records_gives_every_account_the_state_it_had(stream: list[Input]) -> None:
     worker = Worker()
     for entry in stream:
@@ -28,7 +31,7 @@ def test_folding_the_records_gives_every_account_the_state_it_had(stream: list[I
     assert accounts_of(worker.state) == lived
 
 
-@given(streams())
+@given(lives())
 def test_every_record_survives_its_encoding(stream: list[Input]) -> None:
     worker = run(stream, set())
     for record in decode_commit(worker.journal[0]).records:
@@ -37,7 +40,7 @@ def test_every_record_survives_its_encoding(stream: list[Input]) -> None:
     assert [encode_record(decode_record(data)) for data in records] == records
 
 
-@given(streams())
+@given(lives())
 def test_an_account_alone_folds_its_own_records_to_the_same_state(stream: list[Input]) -> None:
     worker = run(stream, set())
     alone: dict[str, Account] = {}
@@ -47,14 +50,16 @@ def test_an_account_alone_folds_its_own_records_to_the_same_state(stream: list[I
     assert {name: state_of(account) for name, account in alone.items()} == accounts_of(worker.state)
 
 
-@given(streams())
+@given(lives())
 def test_money_and_records_are_conserved(stream: list[Input]) -> None:
     worker = run(stream, set())
     records = decode_commit(worker.journal[0]).records
     for name, account in worker.state.ledger.accounts.items():
-        charges = [r for r in records if isinstance(r, Charge) and r.account_id == name]
-        assert account.due == sum(charge.amount for charge in charges)
-        assert account.due == sum(spend.amount for spend in account.periods.values())
+        booked = [r for r in records if isinstance(r, Charge) and r.account_id == name]
+        charges = [charge for charge in booked if charge.kind in MONEY_CHARGES]
+        paid = sum(b.drawn for b in account.prepaid.buckets.values() if b.is_money)
+        assert account.due + paid == sum(charge.amount for charge in booked)
+        assert account.due + paid == sum(spend.amount for spend in account.periods.values())
         assert account.charges == len(charges)
         sequences = [
             r.sequence
@@ -65,12 +70,29 @@ def test_money_and_records_are_conserved(stream: list[Input]) -> None:
     counts = worker.state.counts
     assert counts.conserved
     charged = [record for record in records if isinstance(record, Charge)]
-    assert counts.charges == sum(charge.kind == USAGE for charge in charged)
-    assert counts.charges == len({charge.charge_id for charge in charged if charge.event_id})
-    assert counts.rejections == sum(isinstance(record, Rejection) for record in records)
+    used = [charge for charge in charged if charge.kind == USAGE]
+    alone = [c for c in charged if c.kind == CORRECTION and c.position not in _places(used)]
+    assert counts.charges == len(used) + len(alone)
+    assert len({charge.charge_id for charge in charged}) == len(charged)
+    refused = [r for r in records if isinstance(r, AccountEvent) and _is_refused(r)]
+    assert counts.rejections == len(refused) + sum(isinstance(r, Rejection) for r in records)
+    assert counts.pending == len(_waiting(records) - _places(used))
 
 
-@given(streams())
+def _places(charges: list[Charge]) -> set[Position]:
+    return {charge.position for charge in charges}
+
+
+def _is_refused(event: AccountEvent) -> bool:
+    return isinstance(event.change, UsageRefused)
+
+
+def _waiting(records: Sequence[Record]) -> set[Position]:
+    events = [record for record in records if isinstance(record, AccountEvent)]
+    return {event.position for event in events if isinstance(event.change, VoidPending)}
+
+
+@given(lives())
 def test_closed_months_are_always_settled_to_what_they_owe(stream: list[Input]) -> None:
     worker = Worker()
     for entry in stream:
@@ -81,7 +103,7 @@ def test_closed_months_are_always_settled_to_what_they_owe(stream: list[Input]) 
                 assert unsettled_counters(account, month, worker.book) == []
 
 
-@given(streams(), st.data())
+@given(lives(), st.data())
 def test_any_cut_into_commits_gives_the_same_records_byte_for_byte(
     stream: list[Input], data: st.DataObject
 ) -> None:
@@ -92,24 +114,24 @@ def test_any_cut_into_commits_gives_the_same_records_byte_for_byte(
     assert cut.state.counts == whole.state.counts
 
 
-@given(streams())
+@given(lives())
 def test_a_commit_after_every_single_input_gives_the_same_too(stream: list[Input]) -> None:
     whole, single = run(stream, set()), run(stream, set(range(len(stream))))
     assert single.outcomes == whole.outcomes
     assert accounts_of(single.state) == accounts_of(whole.state)
 
 
-@given(streams())
+@given(lives())
 def test_running_twice_gives_the_same_journal(stream: list[Input]) -> None:
     assert run(stream, {3, 9}).journal == run(stream, {3, 9}).journal
 
 
-@given(streams(), st.data())
+@given(lives(), st.data())
 def test_sending_everything_again_charges_nothing(stream: list[Input], data: st.DataObject) -> None:
     """A producer that retries sends each event once more, in any order, after it was accepted."""
     worker = run(stream, set())
     before = {name: account.due for name, account in worker.state.ledger.accounts.items()}
-    usage = [entry for entry in stream if not hasattr(entry, "order") and hasattr(entry, "day")]
+    usage = [entry for entry in stream if isinstance(entry, Use)]
     charges = worker.state.counts.charges
     for entry in data.draw(st.permutations(usage)):
         worker.take(entry)

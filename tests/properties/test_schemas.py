@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from engine.adapters.avro.views import balance_fields
 from engine.adapters.avro.wire import HEADER_SIZE, Decoded, decode, encode, from_decimal, to_decimal
+from engine.rating.balance import Balance
 from engine.rating.errors import Refusal
 from engine.rating.money import LIMIT_PICO, format_pico
 from schemas import NAMES, by_fingerprint, json_schema, latest, to_json
@@ -147,15 +149,5 @@ def test_fields_that_hold_their_default_are_left_out_of_the_json_form() -> None:
 
 
 def _balance(as_of: int, periods: list[Any]) -> dict[str, Any]:
-    return {
-        "account_id": "acme",
-        "sequence": 1,
-        "currency": "USD",
-        "time_zone": "UTC",
-        "tariff_id": "",
-        "due": to_decimal(0),
-        "periods": periods,
-        "charges": 0,
-        "suspended_lines": 0,
-        "as_of": as_of,
-    }
+    balance = Balance("acme", 1, "USD", "UTC", "", 0, (), 0, 0, as_of)
+    return {**balance_fields(balance), "periods": periods}

@@ -7,6 +7,7 @@ fall anywhere.
 
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import TypeGuard
 
 import pytest
@@ -17,7 +18,8 @@ from engine.adapters.avro.journal import decode_record
 from engine.adapters.avro.usage import encode_usage
 from engine.adapters.memory import MemoryCluster
 from engine.ports import LogUnavailable, TopicPartition
-from engine.rating.charge import USAGE, Charge, Rejection
+from engine.rating.charge import USAGE, Charge
+from engine.rating.event import Rejection
 from engine.rating.journal import Counts
 from tests.properties.memory_deployment import (
     ABORTED,
@@ -31,17 +33,18 @@ from tests.properties.memory_deployment import (
     outcomes,
     work,
 )
-from tests.properties.streams import Input, Use, streams
+from tests.properties.streams import Input, Use, lives, streams
 from tests.rating.scenario import usage_fields
 
-PHASES = st.tuples(streams(), st.sets(st.integers(4, 30), max_size=3)).map(
-    lambda drawn: [
-        drawn[0][begin:end]
-        for begin, end in zip(
-            [0, *sorted(drawn[1])], [*sorted(drawn[1]), len(drawn[0])], strict=True
-        )
-    ]
-)
+
+def _in_phases(stream: list[Input], cuts: set[int]) -> list[list[Input]]:
+    edges = [0, *sorted(cuts), len(stream)]
+    return [stream[begin:end] for begin, end in pairwise(edges)]
+
+
+CUTS = st.sets(st.integers(4, 30), max_size=3)
+PHASES = st.builds(_in_phases, streams(), CUTS)
+PHASES_OF_LIVES = st.builds(_in_phases, lives(), CUTS)
 """A stream in up to four phases; each is appended once the one before is journaled."""
 
 BATCH_SIZES = st.lists(st.integers(1, 6), max_size=6)
@@ -109,8 +112,29 @@ def test_any_cut_into_polls_and_commits_gives_the_same_charges_byte_for_byte(
     expect_exactly_once(phases, found)
 
 
+@given(PHASES_OF_LIVES, BATCH_SIZES, POLLS, SMALL_COMMITS, SOME_FAILURES)
+def test_voids_grants_and_the_clock_come_to_the_same_however_they_are_cut_and_fail(
+    phases: list[list[Input]],
+    batch_sizes: list[int],
+    polls: list[int],
+    commit_bytes: int,
+    failures: list[str | None],
+) -> None:
+    cluster = MemoryCluster(TOPICS)
+    worker = MemoryWorker(cluster, failures=failures, max_commit_bytes=commit_bytes)
+    turn = Turns(worker, polls)
+    for phase in phases:
+        append_phase(cluster, phase, batch_sizes)
+        work(cluster, turn)
+    found = outcomes(cluster)
+    assert found == in_one_go(phases, batch_sizes)
+    assert all(one.counts.conserved for one in found)
+    uses = [entry for phase in phases for entry in phase if isinstance(entry, Use)]
+    assert sum(one.counts.consumed for one in found) == len(uses)
+
+
 @given(
-    PHASES,
+    st.one_of(PHASES, PHASES_OF_LIVES),
     BATCH_SIZES,
     POLLS,
     st.integers(1, 5),

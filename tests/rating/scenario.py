@@ -5,26 +5,47 @@ become an event by `check_usage`, and a `Scenario` puts both through a ledger as
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.adapters.avro.usage import DEFAULTS, NO_QUANTITIES
+from engine.adapters.documents.grants import parse_amount, parse_grant, parse_limit
 from engine.adapters.documents.reading import parse_text
 from engine.adapters.documents.tariff import parse_tariff
 from engine.adapters.zones import freeze_zone
-from engine.rating.charge import AccountEvent, Charge
-from engine.rating.command import AccountCommand, AssignTariff, ClosePeriod, OpenAccount, Order
+from engine.rating.account import Account
+from engine.rating.bucket import Bucket
+from engine.rating.charge import CORRECTION, SETTLEMENT, USAGE, Charge
+from engine.rating.command import (
+    PRICED,
+    AccountCommand,
+    Adjust,
+    AssignTariff,
+    ClosePeriod,
+    IssueGrant,
+    OpenAccount,
+    Order,
+    RechargeBucket,
+    SetLimit,
+    VoidGrant,
+)
 from engine.rating.errors import Refusal
+from engine.rating.event import AccountEvent, AlertRaised
 from engine.rating.ledger import Ledger, MemoryIdentities
+from engine.rating.limit import Limits
 from engine.rating.period import FrozenZone, instant
-from engine.rating.rules import LATEST_REVISION
+from engine.rating.prepaid import Prepaid
+from engine.rating.rules import ANY_TIME, Terms
 from engine.rating.tariff import TariffVersion
 from engine.rating.tariff_book import TariffBook
 from engine.rating.usage import Origin, Position, UsageEvent, check_usage
 
 Quantities = Mapping[str, int]
+
+_Change = TypeVar("_Change")
 
 DAY = 24 * 3_600 * 1_000_000
 NEW_YEAR = instant(datetime(2027, 1, 1, tzinfo=UTC))
@@ -89,9 +110,14 @@ class Scenario:
     def __init__(self) -> None:
         self.book = TariffBook()
         self.ledger = Ledger(self.book, MemoryIdentities())
-        self.settlements: list[Charge] = []
-        """Every settlement so far."""
+        self.records: list[Charge | AccountEvent] = []
+        """Every record so far, in journal order."""
         self._offset = 0
+
+    @property
+    def settlements(self) -> list[Charge]:
+        """Every settlement so far."""
+        return self.charges(SETTLEMENT)
 
     def origin(self, topic: str = "usage", received_at: int = NEW_YEAR) -> Origin:
         """Return the next input position."""
@@ -103,11 +129,9 @@ class Scenario:
         origin = self.origin("tariffs")
         if self.book.add(version, origin.position.offset) is None:
             return []
-        events = []
-        for event in self.ledger.publish(version, origin):
-            events.append(event)
-            self._settle(event)
-        return events
+        records = [record for step in self.ledger.publish(version, origin) for record in step]
+        self.records += records
+        return [record for record in records if isinstance(record, AccountEvent)]
 
     def command(
         self,
@@ -116,14 +140,24 @@ class Scenario:
         account_id: str = "acme",
         principal: str = "",
         received_at: int = NEW_YEAR,
+        *,
+        needs_approval: bool = False,
     ) -> AccountEvent:
-        """Send an account command; its id is new unless said."""
+        """Send an account command; its id is new unless said. Return what it did."""
         origin = self.origin("accounts", received_at)
         name = command_id or f"command-{origin.position.offset}"
-        command = AccountCommand(name, account_id, principal, order)
-        event = self.ledger.command(command, origin)
-        self._settle(event)
+        command = AccountCommand(name, account_id, principal, order, needs_approval)
+        records = self.ledger.command(command, origin)
+        self.records += records
+        event = records[0]
+        assert isinstance(event, AccountEvent)
         return event
+
+    def advance(self, time: str) -> list[Charge | AccountEvent]:
+        """Let time pass up to an instant; return everything that happens."""
+        records = self.ledger.advance(at(time), self.origin("accounts", at(time)))
+        self.records += records
+        return records
 
     def open(
         self, currency: str = "USD", time_zone: str = "UTC", close_grace_days: int = 0
@@ -135,31 +169,94 @@ class Scenario:
         """Close a month of acme."""
         return self.command(ClosePeriod(period), received_at=at(received_at))
 
-    def _settle(self, record: Charge | AccountEvent) -> None:
-        self.settlements += self.ledger.settlements(record, LATEST_REVISION)
-
     def assign(
         self,
         tariff_id: str = "plan",
         effective_from: str = "2026-01-01T00:00:00Z",
         effective_to: str | None = None,
+        overage: str = PRICED,
     ) -> AccountEvent:
         """Put acme on a tariff."""
         end = None if effective_to is None else at(effective_to)
-        return self.command(AssignTariff(tariff_id, at(effective_from), end))
+        return self.command(AssignTariff(tariff_id, at(effective_from), end, overage))
 
     def use(
         self, event_id: str, occurred_at: str, quantities: Quantities, **rest: Any
-    ) -> Charge | Refusal | str:
-        """Report usage a second after it happened; return what the ledger decides of it."""
+    ) -> Charge | AccountEvent | Refusal | str:
+        """Report usage a second after it happened; return what the ledger makes of the event itself.
+
+        Of usage that is its charge, also if it amends; of a void the correction.
+        """
         allowed = frozenset(rest.get("attributes", ()))
         event = check_usage(usage_fields(event_id, occurred_at, quantities, **rest), allowed)
         if isinstance(event, Refusal):
             return event
-        outcome = self.ledger.charge(event, self.origin(received_at=event.occurred_at + 1_000_000))
-        if isinstance(outcome, Charge):
-            self._settle(outcome)
-        return outcome
+        origin = self.origin(received_at=event.occurred_at + 1_000_000)
+        return self.take(event, origin)
+
+    def void(
+        self, event_id: str, corrects: str, occurred_at: str, **rest: Any
+    ) -> Charge | AccountEvent | Refusal | str:
+        """Take a usage event back; return what `use` does."""
+        return self.use(event_id, occurred_at, {}, action="void", corrects=corrects, **rest)
+
+    def give(self, unit: str, amount: str, grant_id: str = "g", **terms: Any) -> AccountEvent:
+        """Give acme tokens or money from New Year of 2026 on, unless the terms say else."""
+        document = {"valid_from": "2026-01-01T00:00:00Z"} | terms
+        document |= {"grant_id": grant_id, "unit": unit, "amount": amount}
+        return self.command(IssueGrant(parse_grant(document, "grant")))
+
+    def recharge(self, bucket: str, amount: str) -> AccountEvent:
+        """Put more into a bucket of acme."""
+        return self.command(RechargeBucket(bucket, parse_amount(amount)))
+
+    def take_back_grant(self, grant_id: str = "g") -> AccountEvent:
+        """Void what remains of a grant of acme."""
+        return self.command(VoidGrant(grant_id))
+
+    def limit(
+        self, limit_id: str = "l", received_at: str = "2026-11-01T00:00:00Z", **terms: Any
+    ) -> AccountEvent:
+        """Set a limit for acme, or take it away."""
+        limit = parse_limit({"limit_id": limit_id} | terms, "limit")
+        return self.command(SetLimit(limit), received_at=at(received_at))
+
+    def adjust(
+        self, amount: str, reason: str = "agreed", occurred_at: str = "2026-11-02T00:00:00Z"
+    ) -> AccountEvent:
+        """Change what acme owes."""
+        return self.command(Adjust(parse_amount(amount, signed=True), reason, at(occurred_at)))
+
+    @property
+    def acme(self) -> Account:
+        """The account that things happen to."""
+        return self.ledger.account("acme")
+
+    def bucket(self, bucket_id: str = "g") -> Bucket:
+        """Return a bucket of acme."""
+        return self.acme.prepaid.buckets[bucket_id]
+
+    def raised(self) -> list[tuple[str, str]]:
+        """Return every alert so far, as code and key."""
+        return [(change.code, change.key) for change in self.changes(AlertRaised)]
+
+    def changes(self, kind: type[_Change]) -> list[_Change]:
+        """Return every change of a kind so far."""
+        events = [record.change for record in self.records if isinstance(record, AccountEvent)]
+        return [change for change in events if isinstance(change, kind)]
+
+    def charges(self, kind: str) -> list[Charge]:
+        """Return every charge of a kind so far."""
+        charges = [record for record in self.records if isinstance(record, Charge)]
+        return [charge for charge in charges if charge.kind == kind]
+
+    def take(
+        self, event: UsageEvent, origin: Origin, terms: Terms = ANY_TIME
+    ) -> Charge | AccountEvent | Refusal | str:
+        """Take a checked event in, as received at a place; return what `use` does."""
+        records, refusal = self.ledger.take(event, origin, terms)
+        self.records += records
+        return refusal or _own(event, records)
 
     def charged(
         self, event_id: str, occurred_at: str, quantities: Quantities, **rest: Any
@@ -168,6 +265,16 @@ class Scenario:
         charge = self.use(event_id, occurred_at, quantities, **rest)
         assert isinstance(charge, Charge), charge
         return charge
+
+
+def _own(event: UsageEvent, records: list[Charge | AccountEvent]) -> Charge | AccountEvent:
+    """Return the record of an event itself, among those that it has led to."""
+    charges = [record for record in records if isinstance(record, Charge)]
+    for kind in (USAGE, CORRECTION):
+        for charge in charges:
+            if charge.kind == kind and charge.event_id == event.event_id:
+                return charge
+    return next(record for record in records if isinstance(record, AccountEvent))
 
 
 def acme_on(*texts: str, time_zone: str = "UTC") -> Scenario:
@@ -180,9 +287,16 @@ def acme_on(*texts: str, time_zone: str = "UTC") -> Scenario:
     return scenario
 
 
-def state_of(scenario_account: Any) -> dict[str, Any]:
-    """Return everything an account remembers, to compare two of them."""
-    return {name: getattr(scenario_account, name) for name in scenario_account.__slots__}
+def state_of(part: Account | Prepaid | Limits) -> dict[str, Any]:
+    """Return a copy of everything an account remembers, to compare two of them.
+
+    Its agenda is left out: it is worked out from the rest whenever somebody asks.
+    """
+    state = {name: getattr(part, name) for name in part.__slots__ if name != "agenda"}
+    return {
+        name: state_of(value) if isinstance(value, Prepaid | Limits) else deepcopy(value)
+        for name, value in state.items()
+    }
 
 
 def fixed_zone(hours: int) -> FrozenZone:

@@ -3,8 +3,9 @@
 import pytest
 
 from engine.rating.account import Account, PeriodSpend, VersionQuantity
-from engine.rating.charge import Charge, TariffAssigned
+from engine.rating.charge import Charge
 from engine.rating.errors import BrokenInvariant
+from engine.rating.event import TariffAssigned
 from engine.rating.money import PICO
 from tests.rating.scenario import ONE_DOLLAR_EACH, Scenario, acme_on, at, state_of
 

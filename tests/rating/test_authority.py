@@ -101,7 +101,7 @@ def test_usage_beyond_its_sources_lateness_is_in_suspense_as_a_whole(
     event = usage(occurred_at="2026-11-02T12:00:00Z", quantities={"input": 1, "output": 2})
     terms = authority(gateway("acme")).admit(event, NOON + late_us)
     assert isinstance(terms, Terms)
-    charge = scenario.ledger.charge(event, Origin(Position("usage", 0, 0), NOON + late_us), terms)
+    charge = scenario.take(event, Origin(Position("usage", 0, 0), NOON + late_us), terms)
     assert isinstance(charge, Charge)
     assert {(line.status, line.reason) for line in charge.lines} == {(status, reason)}
     assert (charge.tariff is None) == (status == SUSPENSE)
@@ -117,7 +117,7 @@ def test_a_charge_names_the_revision_that_rated_it() -> None:
     scenario = acme_on(ONE_DOLLAR_EACH)
     origin = Origin(Position("usage", 0, 0), NOON)
     for revision in (1, 2):
-        charge = scenario.ledger.charge(usage(f"e{revision}"), origin, Terms(revision))
+        charge = scenario.take(usage(f"e{revision}"), origin, Terms(revision))
         assert isinstance(charge, Charge)
         assert charge.rules == revision
 

@@ -9,8 +9,9 @@ from engine.adapters.avro.journal import (
     encode_commit,
     encode_record,
 )
-from engine.rating.charge import Charge, Record, Rejection
+from engine.rating.charge import Charge
 from engine.rating.errors import BrokenChain, BrokenInvariant, Refusal
+from engine.rating.event import Record, Rejection
 from engine.rating.journal import NO_DIGEST, Counts, JournalCommit, NextOffset, PartitionState
 from engine.rating.ledger import MemoryIdentities
 from engine.rating.money import PICO

@@ -6,8 +6,9 @@ from engine.rating.charge import Charge
 from engine.rating.errors import Refusal
 from engine.rating.ledger import DUPLICATE
 from engine.rating.money import PICO
+from engine.rating.rules import ACCOUNT_LIFE, Terms
 from engine.rating.usage import identity_key
-from tests.rating.scenario import ONE_DOLLAR_EACH, acme_on, state_of, tariff
+from tests.rating.scenario import ONE_DOLLAR_EACH, acme_on, state_of, tariff, usage
 
 NOVEMBER = "2026-11-02T00:00:00Z"
 
@@ -46,7 +47,8 @@ def test_usage_in_suspense_occupies_its_identity() -> None:
 
 def test_a_rejected_event_does_not_occupy_its_identity() -> None:
     scenario = acme_on(ONE_DOLLAR_EACH)
-    rejected = scenario.use("e1", NOVEMBER, {"input": 1}, action="void", corrects="e0")
+    void = usage("e1", NOVEMBER, {"input": 1}, action="void", corrects="e0")
+    rejected = scenario.take(void, scenario.origin(), Terms(ACCOUNT_LIFE - 1))
     assert isinstance(rejected, Refusal)
     assert rejected.code == "action_not_supported"
     assert isinstance(scenario.use("e1", NOVEMBER, {"input": 1}), Charge)

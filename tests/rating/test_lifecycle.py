@@ -2,7 +2,8 @@
 
 import pytest
 
-from engine.rating.charge import (
+from engine.rating.command import AssignTariff, OpenAccount
+from engine.rating.event import (
     AccountEvent,
     AccountOpened,
     CommandRefused,
@@ -11,7 +12,6 @@ from engine.rating.charge import (
     VersionReference,
     VersionStaged,
 )
-from engine.rating.command import AssignTariff, OpenAccount
 from engine.rating.period import UTC_ZONE, FrozenZone
 from tests.rating.scenario import ONE_DOLLAR_EACH, Scenario, acme_on, at, tariff, zone
 

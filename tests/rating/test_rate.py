@@ -49,7 +49,7 @@ def test_a_charge_repeats_what_it_was_made_from() -> None:
     scenario = acme_on(ONE_DOLLAR_EACH)
     event = usage(trace_id="t-1", parent_event_id="e0", initiator="tool", region="eu")
     origin = scenario.origin()
-    charge = scenario.ledger.charge(event, origin)
+    charge = scenario.take(event, origin)
     assert isinstance(charge, Charge)
     assert (charge.account_id, charge.source, charge.event_id) == ("acme", "gateway-1", "e1")
     assert (charge.digest, charge.position) == (event.digest, origin.position)

@@ -2,8 +2,10 @@
 
 import pytest
 
-from engine.rating.charge import SETTLEMENT, CommandRefused, PeriodClosed, VersionAdopted
+from engine.rating.charge import SETTLEMENT
 from engine.rating.command import ClosePeriod, OpenAccount
+from engine.rating.digest import state_digest
+from engine.rating.event import CommandRefused, PeriodClosed, VersionAdopted
 from engine.rating.money import PICO, format_pico
 from engine.rating.period import UTC_ZONE
 from tests.rating.scenario import Scenario, acme_on, at, tariff, zone
@@ -42,9 +44,10 @@ def code_of(scenario: Scenario, period: str, received_at: str) -> str:
 def test_what_a_month_lacks_to_its_minimum_is_charged_when_it_closes() -> None:
     scenario = acme_on(FIFTY)
     scenario.charged("a", "2026-11-02T00:00:00Z", {"input": 20})
+    before = state_digest(scenario.ledger.account("acme"))
     event = scenario.close("2026-11", "2026-12-01T00:00:00Z")
     assert event.change == PeriodClosed(
-        "2026-11", at("2026-11-01T00:00:00Z"), at("2026-12-01T00:00:00Z")
+        "2026-11", at("2026-11-01T00:00:00Z"), at("2026-12-01T00:00:00Z"), before
     )
     assert settled(scenario) == [("plan/tokens/acme/2026-11", "30")]
     account = scenario.ledger.account("acme")
@@ -231,7 +234,7 @@ def test_a_refused_close_may_be_asked_again_and_one_that_acted_acts_once() -> No
     assert len(scenario.settlements) == 1
 
 
-@pytest.mark.parametrize("period", ["", "2026-13", "2050-01", "november"])
+@pytest.mark.parametrize("period", ["", "2026-13", "2050-02", "november"])
 def test_what_is_no_month_is_refused(period: str) -> None:
     assert code_of(acme_on(FIFTY), period, "2049-12-31T00:00:00Z") == "invalid_period"
 

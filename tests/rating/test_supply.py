@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.rating.charge import Charge, CommandRefused, Supplied, TariffReference
+from engine.rating.charge import Charge, Supplied, TariffReference
 from engine.rating.errors import BrokenInvariant, InvalidDocument, Refusal
+from engine.rating.event import CommandRefused
 from engine.rating.exchange import exchange_rate
 from engine.rating.money import PICO, format_pico
 from engine.rating.supply import SupplierCost, Supply

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from engine.adapters.avro.account import encode_command
+from engine.adapters.avro.account import encode_advance, encode_command
 from engine.adapters.avro.journal import commit_digest, encode_commit
 from engine.adapters.avro.tariff import encode_tariff
 from engine.adapters.avro.usage import encode_usage, encode_usage_batch
@@ -13,7 +13,7 @@ from engine.adapters.avro.wire import encode
 from engine.adapters.memory import MemoryCluster, MemoryInputs, MemoryLog, MemoryTransactions
 from engine.adapters.tariff_log import TARIFFS
 from engine.ports import LogRecord, TopicPartition, Write
-from engine.rating.command import AccountCommand
+from engine.rating.command import AccountCommand, AdvanceTo
 from engine.rating.journal import NO_DIGEST, Counts, JournalCommit, NextOffset
 from replay.archive.archiver import Archiver, Limits
 from replay.archive.folder import Archive, Identity
@@ -73,8 +73,11 @@ def append_stream(cluster: MemoryCluster, stream: Sequence[Input], cuts: set[int
         elif isinstance(entry, Command):
             command = AccountCommand(entry.command_id, entry.account_id, "", entry.order)
             cluster.append(TopicPartition("accounts", 0), encode_command(command), b"key")
-        else:
+        elif isinstance(entry, Use):
             cluster.append(USAGE, encode_usage(fields_of(entry)), entry.account_id.encode())
+        else:
+            order = AdvanceTo(entry.until)
+            cluster.append(TopicPartition("accounts", 0), encode_advance(order))
     uses = [fields_of(entry) for entry in stream if isinstance(entry, Use)]
     if uses:
         cluster.append(TopicPartition("usage", 1), encode_usage_batch(uses))

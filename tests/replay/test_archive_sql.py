@@ -17,7 +17,8 @@ from engine.adapters.avro.wire import encode
 from engine.adapters.memory import MemoryLog
 from engine.entrypoints.cli.main import app
 from engine.ports import TopicPartition
-from engine.rating.charge import AccountEvent, Charge, Rejection
+from engine.rating.charge import Charge
+from engine.rating.event import AccountEvent, Rejection
 from replay.archive import Archive, ArchiveLog, sql
 from replay.archive.archiver import Limits
 from replay.archive.errors import ArchiveError

@@ -14,9 +14,9 @@ from engine.adapters.documents.usage import usage_json
 from engine.adapters.memory import MemoryLog
 from engine.adapters.signing import HEADER, sign
 from engine.ports import LogPruned, LogRecord, TopicPartition
-from engine.rating.charge import Rejection
 from engine.rating.command import AccountCommand, OpenAccount
 from engine.rating.errors import Refusal
+from engine.rating.event import Rejection
 from engine.rating.period import UTC_ZONE
 from engine.rating.usage import Position
 from replay.redrive import NOT_SENT, SENT, SKIPPED, Impossible, Outcome, Resend, redrive

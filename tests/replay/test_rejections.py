@@ -7,12 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.adapters.avro.account import encode_command
+from engine.adapters.avro.authority import encode_registration
 from engine.adapters.avro.journal import commit_digest, encode_commit, encode_record
 from engine.adapters.avro.usage import encode_usage, encode_usage_batch
 from engine.adapters.memory import MemoryLog
-from engine.rating.charge import Record, Rejection
+from engine.adapters.tariff_log import TARIFFS
+from engine.rating.authority import OPEN
 from engine.rating.command import AccountCommand, OpenAccount
 from engine.rating.errors import BrokenChain, Refusal
+from engine.rating.event import Record, Rejection
 from engine.rating.journal import NO_DIGEST, Counts, JournalCommit
 from engine.rating.period import UTC_ZONE
 from engine.rating.usage import Position, identity_key
@@ -64,6 +67,21 @@ def test_an_event_rejected_on_a_foreign_partition_is_resolved_by_its_charge_at_h
     deployment.register("gateway-9")
     deployment.send(event("e1", source="gateway-9"))
     assert states(deployment) == {"usage/1/0/0": "resolved"}
+
+
+def test_a_rejected_void_is_resolved_once_it_has_an_effect_or_waits_or_was_refused() -> None:
+    deployment = Rejecting()
+    deployment.send(event("e1"))
+    voids = [event(f"v{n}", action="void", corrects=f"e{n}") for n in (1, 2)]
+    voids.append(event("v3", action="void", corrects="v3"))
+    deployment.send(*voids)
+    assert [entry.state for entry in deployment.found()] == ["open"] * 3
+    deployment.cluster.append(TARIFFS, encode_registration(OPEN._replace(source="gateway-1")))
+    deployment.work()
+    deployment.send(*voids)
+    found = deployment.found()
+    assert [entry.state for entry in found] == ["resolved"] * 3
+    assert [entry.resolved_by for entry in found][1:] == [("v2",), ("v3",)]
 
 
 def test_a_rejected_command_is_resolved_once_it_was_decided() -> None:

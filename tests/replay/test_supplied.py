@@ -156,7 +156,7 @@ def test_an_event_costs_what_was_known_when_it_was_rated_and_verifies_so(
 def test_each_of_these_charges_can_be_explained(history: Supplied) -> None:
     log = MemoryLog(history.cluster)
     for charge in history.charges():
-        explained = explain_charge(log, PARTITIONS, charge.charge_id, frozenset())
+        explained = explain_charge(log, PARTITIONS, charge.charge_id)
         assert explained is not None
         assert explained.holds, explained.findings
 
@@ -239,7 +239,7 @@ def test_an_explanation_says_how_the_cost_came_about(history: Supplied) -> None:
     log = MemoryLog(history.cluster)
     for charge in history.charges():
         if charge.event_id in EXPLAINED:
-            found = explain_charge(log, PARTITIONS, charge.charge_id, frozenset())
+            found = explain_charge(log, PARTITIONS, charge.charge_id)
             assert found is not None
             lines = explanation_lines(found)
             due = [line.startswith("  due after it") for line in lines].index(True)

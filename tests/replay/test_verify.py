@@ -1,5 +1,6 @@
 """Verification: what a worker journaled verifies, and whatever is changed in it is found."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
@@ -16,7 +17,7 @@ from engine.adapters.memory import MemoryCluster, MemoryLog
 from engine.adapters.tariff_log import TARIFFS
 from engine.ports import LogRecord, RecordLog, TopicPartition
 from engine.rating.authority import OPEN
-from engine.rating.charge import Charge
+from engine.rating.charge import CORRECTION, SETTLEMENT, USAGE, Charge
 from engine.rating.command import AccountCommand, AssignTariff, OpenAccount, Order
 from engine.rating.journal import JournalCommit
 from engine.rating.period import FIRST_INSTANT, UTC_ZONE
@@ -63,9 +64,25 @@ def test_whatever_a_worker_journals_verifies(phases, batch_sizes, polls) -> None
     found = verified(log, live=live)
     assert found.holds, found.difference
     assert found.stands == found.again
-    assert found.counts.charges == found.charges
-    assert found.settlements == sum(balance.charges for balance in live.values()) - found.charges
+    assert (found.charges, found.corrections, found.settlements) == tuple(
+        kinds_in(cluster)[kind] for kind in (USAGE, CORRECTION, SETTLEMENT)
+    )
+    assert found.charges + found.corrections + found.settlements + found.movements == sum(
+        kinds_in(cluster).values()
+    )
     assert found.compared == found.accounts == len(live)
+
+
+def kinds_in(cluster: MemoryCluster) -> Counter[str]:
+    """Return how many charges of each kind the journal holds."""
+    names = [TopicPartition("journal", number) for number in range(PARTITIONS)]
+    return Counter(
+        entry.kind
+        for name in names
+        for record in MemoryLog(cluster).read(name, 0, cluster.stable_end(name))
+        for entry in read_commit(record.value)[0].records
+        if isinstance(entry, Charge)
+    )
 
 
 def usage(event_id: str, **rest: object) -> bytes:

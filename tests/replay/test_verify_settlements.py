@@ -68,7 +68,7 @@ def test_a_closed_month_verifies_and_its_settlements_are_settled_again() -> None
 def test_a_settlement_is_explained_by_settling_it_again() -> None:
     cluster = closed_history()
     for charge in charges_of(cluster):
-        found = explain_charge(MemoryLog(cluster), PARTITIONS, charge.charge_id, frozenset())
+        found = explain_charge(MemoryLog(cluster), PARTITIONS, charge.charge_id)
         assert found is not None
         assert found.holds, found.findings
         how = "settled" if charge.kind == SETTLEMENT else "rated"
@@ -95,7 +95,7 @@ def settled_twice(records: list[LogRecord]) -> list[LogRecord]:
 
 def test_a_settlement_too_many_is_found() -> None:
     found = verified(Tampered(MemoryLog(closed_history()), JOURNAL, settled_twice))
-    assert "nothing is to be settled there" in found.difference
+    assert "all that it leads to stands before" in found.difference
 
 
 def not_settled(records: list[LogRecord]) -> list[LogRecord]:

@@ -8,12 +8,15 @@ from typing import Any
 from engine.adapters.avro.wire import qualified, to_decimal
 from engine.rating.money import PICO
 from tests.rating.scenario import at
-
-DIGEST = bytes(range(32))
-POSITION = {"topic": "usage", "partition": 3, "offset": 99_120, "index": 4}
-TWO_DAYS = 2 * 24 * 3_600 * 1_000_000
-OCCURRED_AT = at("2026-11-24T09:15:02.120000Z")
-RECEIVED_AT = at("2026-11-24T09:15:03.000001Z")
+from tests.schemas.parts import (
+    DIGEST,
+    GRANT,
+    LIMIT,
+    OCCURRED_AT,
+    POSITION,
+    RECEIVED_AT,
+)
+from tests.schemas.snapshot_sample import PARTITION_SNAPSHOT
 
 QUANTITIES = {
     **dict.fromkeys(("request", "image", "millisecond", "character"), 1),
@@ -53,14 +56,6 @@ USAGE_EVENT = {
     "attributes": {"team": "red", "ünïcode": "日本"},
     "publisher": "gateway-eu-7",
     "publisher_sequence": 2**40,
-}
-ZONE = {
-    "time_zone": "Europe/Berlin",
-    "time_zone_transitions": [
-        {"at": at("2000-01-01T00:00:00Z"), "offset_seconds": 3600},
-        {"at": at("2026-03-29T01:00:00Z"), "offset_seconds": 7200},
-        {"at": at("2026-10-25T01:00:00Z"), "offset_seconds": 3600},
-    ],
 }
 LINES = [
     {
@@ -103,6 +98,21 @@ LINES = [
         "promotion": "summer",
         "tally": "business//summer/acme/lifetime",
         "tallied": to_decimal(310 * PICO),
+        "covered": 5,
+        "draws": [
+            {
+                "bucket": "tokens#1",
+                "quantity": 5,
+                "units": to_decimal(10 * PICO),
+                "credited": to_decimal(0),
+            },
+            {
+                "bucket": "credit",
+                "quantity": 0,
+                "units": to_decimal(-PICO),
+                "credited": to_decimal(-PICO // 4),
+            },
+        ],
     },
     {
         "component": "",
@@ -119,6 +129,33 @@ LINES = [
         "promotion": "",
         "tally": "",
         "tallied": None,
+        "covered": 0,
+        "draws": [],
+    },
+    {
+        "component": "",
+        "kind": "reasoning",
+        "quantity": 64,
+        "counter": "",
+        "before": to_decimal(0),
+        "metered": to_decimal(0),
+        "slices": [],
+        "repricings": [],
+        "amount": to_decimal(0),
+        "status": "covered",
+        "reason": "",
+        "promotion": "",
+        "tally": "",
+        "tallied": None,
+        "covered": 64,
+        "draws": [
+            {
+                "bucket": "tokens#1",
+                "quantity": 64,
+                "units": to_decimal(128 * PICO),
+                "credited": to_decimal(0),
+            }
+        ],
     },
 ]
 
@@ -157,8 +194,10 @@ SAMPLES: dict[str, Any] = {
         "command_id": "c-1",
         "account_id": "acme",
         "principal": "anna",
-        "command": (qualified("OpenAccount"), {"currency": "EUR", **ZONE, "close_grace": TWO_DAYS}),
+        "command": (qualified("SetLimit"), {"limit": LIMIT}),
+        "needs_approval": True,
     },
+    "advance_to": {"until": RECEIVED_AT, "principal": "anna"},
     "journal_commit": {
         "partition": 3,
         "commit": 2**33,
@@ -180,120 +219,7 @@ SAMPLES: dict[str, Any] = {
         },
         "records": [b"\xc3\x01first", b"\xc3\x01second", b""],
     },
-    "partition_snapshot": {
-        "partition": 3,
-        "commit": 2**33,
-        "digest": DIGEST,
-        "positions": [
-            {"topic": "accounts", "offset": 12},
-            {"topic": "usage", "offset": 99_121},
-        ],
-        "tariffs_offset": 7,
-        "counts": {
-            "consumed": 15,
-            "charges": 1,
-            "pending": 2,
-            "duplicates": 3,
-            "rejections": 4,
-            "forwarded": 5,
-            "commands": 6,
-            "commands_rejected": 1,
-        },
-        "rules": 2,
-        "zones": [ZONE, {"time_zone": "UTC", "time_zone_transitions": []}],
-        "accounts": [
-            {
-                "account_id": "acme",
-                "sequence": 4711,
-                "currency": "EUR",
-                "zone": 0,
-                "assignments": [
-                    {
-                        "tariff_id": "business",
-                        "effective_from": at("2026-11-01T00:00:00Z"),
-                        "effective_to": at("2027-11-01T00:00:00Z"),
-                        "staged": True,
-                        "versions": [{"version": 3, "digest": DIGEST}],
-                    },
-                    {
-                        "tariff_id": "basic",
-                        "effective_from": at("2026-10-01T00:00:00Z"),
-                        "effective_to": None,
-                        "staged": False,
-                        "versions": [],
-                    },
-                ],
-                "adopted": [
-                    {"tariff_id": "basic", "versions": [2, 1]},
-                    {"tariff_id": "business", "versions": [3]},
-                ],
-                "staged": [{"tariff_id": "basic", "versions": []}],
-                "counters": [
-                    {
-                        "counter": "basic/input/acme/2026-10",
-                        "quantities": [
-                            {
-                                "version": 2,
-                                "metered": to_decimal(5 * PICO),
-                                "promotion": "summer",
-                            },
-                            {"version": 1, "metered": to_decimal(-1), "promotion": ""},
-                        ],
-                    },
-                    {
-                        "counter": "business/output-by-volume/acme/2026-11",
-                        "quantities": [
-                            {
-                                "version": 3,
-                                "metered": to_decimal(50_000_210 * PICO),
-                                "promotion": "",
-                            }
-                        ],
-                    },
-                ],
-                "periods": [
-                    {"period": "2026-10", "amount": to_decimal(0), "charges": 1},
-                    {
-                        "period": "2026-11",
-                        "amount": to_decimal(-12_417 * PICO // 1000),
-                        "charges": 4708,
-                    },
-                ],
-                "due": to_decimal(-12_417 * PICO // 1000),
-                "charges": 4709,
-                "suspended_lines": 1,
-                "latest_charge_at": OCCURRED_AT,
-                "commands": ["c-1", "c-2"],
-                "as_of": RECEIVED_AT,
-                "close_grace": TWO_DAYS,
-                "closed": [{"period": "2026-10", "ends_at": at("2026-10-31T23:00:00Z")}],
-                "settled": [
-                    {"counter": "basic/input/acme/2026-10", "amount": to_decimal(-30 * PICO)}
-                ],
-            },
-            {
-                "account_id": "globex",
-                "sequence": 0,
-                "currency": "",
-                "zone": 1,
-                "assignments": [],
-                "adopted": [],
-                "staged": [],
-                "counters": [],
-                "periods": [],
-                "due": to_decimal(0),
-                "charges": 0,
-                "suspended_lines": 0,
-                "latest_charge_at": None,
-                "commands": [],
-                "as_of": 0,
-                "close_grace": 0,
-                "closed": [],
-                "settled": [],
-            },
-        ],
-        "notes": ["0f0e0d0c0b0a09080706050403020100", "ünïcode"],
-    },
+    "partition_snapshot": PARTITION_SNAPSHOT,
     "charge_event": {
         "charge_id": "6d74757c963c4cd323c776a3fe302102",
         "kind": "usage",
@@ -319,8 +245,20 @@ SAMPLES: dict[str, Any] = {
         "currency": "EUR",
         "lines": LINES,
         "drawdowns": [
-            {"bucket": "b-1", "units": to_decimal(40 * PICO), "remaining": to_decimal(PICO)},
-            {"bucket": "b-2", "units": to_decimal(-1), "remaining": to_decimal(0)},
+            {
+                "bucket": "tokens#1",
+                "units": to_decimal(138 * PICO),
+                "remaining": to_decimal(PICO),
+                "rolled": to_decimal(0),
+                "expired": to_decimal(0),
+            },
+            {
+                "bucket": "credit",
+                "units": to_decimal(-PICO),
+                "remaining": to_decimal(0),
+                "rolled": to_decimal(PICO // 4),
+                "expired": to_decimal(3 * PICO // 4),
+            },
         ],
         "amount": to_decimal(PICO + 268 * PICO // 100_000 - 7),
         "supplier_cost": to_decimal(PICO // 2),
@@ -345,14 +283,8 @@ SAMPLES: dict[str, Any] = {
         "principal": "anna",
         "position": {**POSITION, "topic": "accounts", "index": 0},
         "received_at": RECEIVED_AT,
-        "change": (
-            qualified("PeriodClosed"),
-            {
-                "period": "2026-11",
-                "starts_at": at("2026-10-31T23:00:00Z"),
-                "ends_at": at("2026-11-30T23:00:00Z"),
-            },
-        ),
+        "change": (qualified("Granted"), {"grant": GRANT}),
+        "approves": "c-1",
     },
     "balance": {
         "account_id": "acme",
@@ -368,16 +300,82 @@ SAMPLES: dict[str, Any] = {
         "charges": 4709,
         "suspended_lines": 1,
         "as_of": RECEIVED_AT,
+        "buckets": [
+            {
+                "bucket_id": "allowance#2",
+                "grant_id": "allowance",
+                "unit": "tokens",
+                "valid_from": at("2026-10-31T23:00:00Z"),
+                "valid_to": at("2026-11-30T23:00:00Z"),
+                "granted": to_decimal(1_000_000 * PICO),
+                "remaining": to_decimal(899_990 * PICO),
+                "drawn": to_decimal(100_000 * PICO),
+                "expired": to_decimal(1 * PICO),
+                "rolled": to_decimal(2 * PICO),
+                "voided": to_decimal(7 * PICO),
+                "state": "open",
+                "burn": to_decimal(50_000 * PICO),
+                "runs_out_at": at("2026-12-12T09:15:03Z"),
+            },
+            {
+                "bucket_id": "credit",
+                "grant_id": "credit",
+                "unit": "money",
+                "valid_from": at("2026-10-31T23:00:00Z"),
+                "valid_to": None,
+                "granted": to_decimal(50 * PICO),
+                "remaining": to_decimal(0),
+                "drawn": to_decimal(50 * PICO),
+                "expired": to_decimal(0),
+                "rolled": to_decimal(0),
+                "voided": to_decimal(0),
+                "state": "closed",
+                "burn": to_decimal(0),
+                "runs_out_at": None,
+            },
+        ],
+        "prepaid": [
+            {
+                "unit": "money",
+                "buckets": 1,
+                "granted": to_decimal(50 * PICO),
+                "remaining": to_decimal(7 * PICO),
+                "drawn": to_decimal(37 * PICO),
+                "expired": to_decimal(3 * PICO),
+                "rolled": to_decimal(2 * PICO),
+                "voided": to_decimal(1 * PICO),
+            }
+        ],
+        "limits": [
+            {
+                "limit_id": "per-login",
+                "measure": "tokens",
+                "scope": "subject",
+                "subject": "login-17",
+                "period": "2026-11-24",
+                "used": to_decimal(1_000_001 * PICO),
+                "amount": to_decimal(1_000_000 * PICO),
+                "reached": True,
+                "resets_at": at("2026-11-24T23:00:00Z"),
+            }
+        ],
+        "limits_left_out": 12,
+        "exhausted": True,
+        "limited": True,
+        "limited_subjects": ["login-17"],
     },
     "alert": {
         "alert_id": "0f0e0d0c0b0a09080706050403020100",
         "account_id": "acme",
         "sequence": 4711,
-        "kind": "suspense",
-        "code": "no_price",
-        "explanation": "openai/gpt-4o/standard/unexplained of account acme is in suspense: no_price",
+        "kind": "limit",
+        "code": "limit_reached",
+        "explanation": "subject login-17 of account acme has used 1000001 tokens of the 1000000 "
+        "tokens that limit per-login allows in 2026-11-24",
         "occurred_at": OCCURRED_AT,
         "service_period": "2026-11",
+        "key": "limit/per-login/login-17/2026-11-24/100",
+        "until": at("2026-11-24T23:00:00Z"),
     },
     "rejection": {
         "position": POSITION,

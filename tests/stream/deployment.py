@@ -24,8 +24,9 @@ from engine.entrypoints.cli.stack import build_projector, build_worker
 from engine.entrypoints.live import LiveBalances, LiveCounts
 from engine.ports import LogRecord, TopicPartition
 from engine.rating.balance import Balance
-from engine.rating.charge import AccountEvent, Charge, Record, Rejection
+from engine.rating.charge import Charge
 from engine.rating.command import AccountCommand, AssignTariff, OpenAccount, Order
+from engine.rating.event import AccountEvent, Record, Rejection
 from engine.rating.journal import Counts, JournalCommit
 from engine.rating.period import FIRST_INSTANT, UTC_ZONE
 from engine.rating.tariff import TariffVersion
@@ -188,7 +189,7 @@ class Deployment:
 
     def project_all(self) -> None:
         """Run a projector until it has projected every charge of the journal."""
-        charges = self.counts().charges
+        charges = len(self.charges())
         with self.projector() as projector:
             turns_until(
                 projector.turn,

@@ -15,7 +15,8 @@ from engine.adapters.kafka.partitioning import partition_of
 from engine.adapters.price_list import import_price_list
 from engine.entrypoints.cli.main import app
 from engine.entrypoints.offline import OfflineRating
-from engine.rating.charge import Charge, VersionAdopted, VersionStaged
+from engine.rating.charge import Charge
+from engine.rating.event import VersionAdopted, VersionStaged
 from engine.rating.exchange import exchange_rate
 from engine.rating.money import format_pico, parse_decimal
 from engine.rating.tariff import TariffVersion
@@ -145,7 +146,8 @@ def test_offline_rating_gives_the_charges_that_kafka_gives(deployment: Deploymen
     deployment.rate_all(500)
     rate = exchange_rate("EUR", "USD", "1.0834", at("2023-01-01T00:00:00Z"))
     rating = OfflineRating([trace.version, supplier], None, frozenset(), [rate])
-    offline = [rating.rate(usage_json(fields), line) for line, fields in enumerate(events)]
+    outcomes = [rating.rate(usage_json(fields), line) for line, fields in enumerate(events)]
+    offline = [charge for (charge,) in outcomes]
     through_kafka = {charge.charge_id: charge for charge in deployment.charges()}
     assert len(through_kafka) == 500
     for charge in offline:

@@ -52,8 +52,8 @@ class Vector:
         line = next(self._lines)
         at = (START + timedelta(seconds=line)).strftime("%Y-%m-%dT%H:%M:%SZ")
         event = {**CALL, "event_id": f"event-{line}", "occurred_at": at, **fields}
-        outcome = self._rating.rate({**event, "quantities": dict(quantities)}, line)
-        assert not isinstance(outcome, str), outcome
+        (outcome,) = self._rating.rate({**event, "quantities": dict(quantities)}, line)
+        assert isinstance(outcome, Charge | Refusal), outcome
         return outcome
 
     def charged(self, events: Iterable[Mapping[str, Any]], **fields: Any) -> list[Charge]:
@@ -67,7 +67,8 @@ class Vector:
 
     def close(self) -> Fraction:
         """Close the month; return what is settled, in currency units."""
-        return money(charge.amount for charge in self._rating.close(AFTER_THE_MONTH))
+        records = self._rating.advance(AFTER_THE_MONTH)
+        return money(record.amount for record in records if isinstance(record, Charge))
 
 
 def money(picos: Iterable[int]) -> Fraction:

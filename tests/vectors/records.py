@@ -26,7 +26,7 @@ Record = Mapping[str, Any]
 
 def records(*kinds: str) -> list[Record]:
     """Return the records of these kinds, of all files, in the order of files and lines."""
-    return [record for record in _all_records() if record["kind"] in kinds]
+    return [record for record in all_records() if record["kind"] in kinds]
 
 
 def price_entries() -> dict[str, Record]:
@@ -44,7 +44,8 @@ def cases(found: list[Record]) -> list[Any]:
     return [pytest.param(record, id=record["id"]) for record in found]
 
 
-def _all_records() -> Iterator[Record]:
+def all_records() -> Iterator[Record]:
+    """Yield the records of all files, in the order of files and lines."""
     for path in sorted(FOLDER.glob("*.json")):
         data = _read(path.read_text(encoding="utf-8"))
         yield from data["rows"] if isinstance(data, dict) else data

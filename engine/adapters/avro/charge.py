@@ -3,7 +3,9 @@
 from functools import lru_cache
 from typing import Any
 
+from engine.adapters.avro.line import drawdown_fields, drawdown_of, line_fields, line_of
 from engine.adapters.avro.primitives import (
+    END_OF_ARRAY,
     array,
     decimal,
     long,
@@ -16,6 +18,7 @@ from engine.adapters.avro.wire import HEADER_SIZE, encode, from_decimal, to_deci
 from engine.rating.amount import Slice
 from engine.rating.charge import (
     Charge,
+    Draw,
     Drawdown,
     Line,
     Repricing,
@@ -126,7 +129,29 @@ def _supplied(supplier: Supplied) -> bytes:
 
 
 def _drawdown(drawdown: Drawdown) -> bytes:
-    return text(drawdown.bucket) + decimal(drawdown.units) + decimal(drawdown.remaining)
+    name, *numbers = drawdown
+    return b"".join((repeated_text(name), *map(decimal, numbers)))
+
+
+_NOTHING_DRAWN = long(0) + END_OF_ARRAY
+
+
+def _drawn(line: Line) -> bytes:
+    """Return what buckets cover and pay of a line: of most lines nothing."""
+    if not line.covered and not line.draws:
+        return _NOTHING_DRAWN
+    return repeated_long(line.covered) + array([_draw(draw) for draw in line.draws])
+
+
+def _draw(draw: Draw) -> bytes:
+    return b"".join(
+        (
+            repeated_text(draw.bucket),
+            repeated_long(draw.quantity),
+            decimal(draw.units),
+            decimal(draw.credited),
+        )
+    )
 
 
 def _line(line: Line) -> bytes:
@@ -146,6 +171,7 @@ def _line(line: Line) -> bytes:
             repeated_text(line.promotion),
             repeated_text(line.tally),
             optional_decimal(line.tallied),
+            _drawn(line),
         )
     )
 
@@ -201,15 +227,8 @@ def charge_fields(charge: Charge) -> dict[str, Any]:
         "tariff": tariff and tariff._asdict(),
         "rules": charge.rules,
         "currency": charge.currency,
-        "lines": [_line_fields(line) for line in charge.lines],
-        "drawdowns": [
-            {
-                "bucket": drawdown.bucket,
-                "units": to_decimal(drawdown.units),
-                "remaining": to_decimal(drawdown.remaining),
-            }
-            for drawdown in charge.drawdowns
-        ],
+        "lines": [line_fields(line) for line in charge.lines],
+        "drawdowns": [drawdown_fields(drawdown) for drawdown in charge.drawdowns],
         "amount": to_decimal(charge.amount),
         "supplier_cost": None if cost is None else to_decimal(cost),
         "supplier": charge.supplier and _supplier_fields(charge.supplier),
@@ -228,45 +247,6 @@ def _supplier_fields(supplier: Supplied) -> dict[str, Any]:
         **supplier._asdict(),
         "tariff": supplier.tariff._asdict(),
         "cost": None if cost is None else to_decimal(cost),
-    }
-
-
-def _line_fields(line: Line) -> dict[str, Any]:
-    tallied = line.tallied
-    return {
-        "component": line.component,
-        "kind": line.kind,
-        "quantity": line.quantity,
-        "counter": line.counter,
-        "before": to_decimal(line.before),
-        "metered": to_decimal(line.metered),
-        "slices": [
-            {
-                "tier": part.tier,
-                "quantity": to_decimal(part.quantity),
-                "unit_price": part.unit_price,
-                "per": part.per,
-                "flat_fee": part.flat_fee,
-                "amount": to_decimal(part.amount),
-            }
-            for part in line.slices
-        ],
-        "repricings": [
-            {
-                "version": change.version,
-                "before": to_decimal(change.before),
-                "metered": to_decimal(change.metered),
-                "amount": to_decimal(change.amount),
-                "promotion": change.promotion,
-            }
-            for change in line.repricings
-        ],
-        "amount": None if line.amount is None else to_decimal(line.amount),
-        "status": line.status,
-        "reason": line.reason,
-        "promotion": line.promotion,
-        "tally": line.tally,
-        "tallied": None if tallied is None else to_decimal(tallied),
     }
 
 
@@ -295,11 +275,8 @@ def charge_of(fields: dict[str, Any]) -> Charge:
         tariff=tariff and TariffReference(**tariff),
         rules=fields["rules"],
         currency=fields["currency"],
-        lines=tuple(_line_of(line) for line in fields["lines"]),
-        drawdowns=tuple(
-            Drawdown(row["bucket"], from_decimal(row["units"]), from_decimal(row["remaining"]))
-            for row in fields["drawdowns"]
-        ),
+        lines=tuple(line_of(line) for line in fields["lines"]),
+        drawdowns=tuple(drawdown_of(row) for row in fields["drawdowns"]),
         amount=from_decimal(fields["amount"]),
         supplier_cost=None if cost is None else from_decimal(cost),
         corrects=fields["corrects"],
@@ -320,45 +297,6 @@ def _supplied_of(fields: dict[str, Any]) -> Supplied:
         None if cost is None else from_decimal(cost),
         fields["rate"],
         fields["rate_offset"],
-    )
-
-
-def _line_of(fields: dict[str, Any]) -> Line:
-    amount, tallied = fields["amount"], fields["tallied"]
-    return Line(
-        fields["component"],
-        fields["kind"],
-        fields["quantity"],
-        fields["counter"],
-        from_decimal(fields["before"]),
-        from_decimal(fields["metered"]),
-        tuple(
-            Slice(
-                part["tier"],
-                from_decimal(part["quantity"]),
-                part["unit_price"],
-                part["per"],
-                part["flat_fee"],
-                from_decimal(part["amount"]),
-            )
-            for part in fields["slices"]
-        ),
-        tuple(
-            Repricing(
-                change["version"],
-                from_decimal(change["before"]),
-                from_decimal(change["metered"]),
-                from_decimal(change["amount"]),
-                change["promotion"],
-            )
-            for change in fields["repricings"]
-        ),
-        None if amount is None else from_decimal(amount),
-        fields["status"],
-        fields["reason"],
-        fields["promotion"],
-        fields["tally"],
-        None if tallied is None else from_decimal(tallied),
     )
 
 

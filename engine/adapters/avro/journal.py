@@ -1,26 +1,39 @@
 """Journal commits, and the account events and rejections in them, to bytes and back."""
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from engine.adapters.avro.account import zone_fields, zone_of
+from engine.adapters.avro.account import awaiting_of, encode_awaiting, zone_fields, zone_of
 from engine.adapters.avro.charge import charge_of, encode_charge, position_fields
-from engine.adapters.avro.wire import decode, encode, qualified
-from engine.rating.charge import (
+from engine.adapters.avro.grant import grant_fields, grant_of, limit_fields, limit_of
+from engine.adapters.avro.wire import decode, encode, from_decimal, qualified, to_decimal
+from engine.rating.charge import Charge
+from engine.rating.errors import BrokenInvariant, InvalidDocument, Refusal
+from engine.rating.event import (
     AccountEvent,
     AccountOpened,
+    Adjusted,
+    AlertCleared,
+    AlertRaised,
+    ApprovalAwaited,
+    BucketRecharged,
     Change,
-    Charge,
     CommandRefused,
+    Granted,
+    GrantVoided,
+    LimitSet,
     PeriodClosed,
     Record,
     Rejection,
     TariffAssigned,
+    UsageRefused,
     VersionAdopted,
     VersionReference,
     VersionStaged,
+    VoidLapsed,
+    VoidPending,
 )
-from engine.rating.errors import BrokenInvariant, Refusal
 from engine.rating.journal import Counts, JournalCommit, NextOffset
 from engine.rating.usage import Position
 from schemas.loader import latest
@@ -106,14 +119,15 @@ def _fields(data: bytes, name: str) -> dict[str, Any]:
 def account_event_fields(event: AccountEvent) -> dict[str, Any]:
     """Return an account event as the fields of its schema."""
     change = event.change
+    if isinstance(change, ApprovalAwaited):
+        who = (event.command_id, event.account_id, event.principal)
+        fields: dict[str, Any] = {"order": encode_awaiting(*who, change.order)}
+    else:
+        fields = _change_fields(change)
     return {
-        "account_id": event.account_id,
-        "sequence": event.sequence,
-        "command_id": event.command_id,
-        "principal": event.principal,
+        **event._asdict(),
         "position": position_fields(event.position),
-        "received_at": event.received_at,
-        "change": (qualified(type(change).__name__), _change_fields(change)),
+        "change": (qualified(type(change).__name__), fields),
     }
 
 
@@ -123,38 +137,85 @@ def _change_fields(change: Change) -> dict[str, Any]:
         return {"currency": change.currency, **zone, "close_grace": change.close_grace}
     if isinstance(change, CommandRefused):
         return change.refusal._asdict()
+    if isinstance(change, UsageRefused):
+        who = {"source": change.source, "event_id": change.event_id, "digest": change.digest}
+        return {**who, **change.refusal._asdict()}
     if isinstance(change, TariffAssigned):
         references = [reference._asdict() for reference in change.versions]
         return {**change._asdict(), "versions": references}
+    if isinstance(change, Granted):
+        return {"grant": grant_fields(change.grant)}
+    if isinstance(change, LimitSet):
+        return {"limit": limit_fields(change.limit)}
+    if isinstance(change, BucketRecharged | Adjusted):
+        return {**change._asdict(), "amount": to_decimal(change.amount)}
     return change._asdict()
 
 
 def _account_event_of(fields: dict[str, Any]) -> AccountEvent:
-    return AccountEvent(
-        fields["account_id"],
-        fields["sequence"],
-        fields["command_id"],
-        fields["principal"],
-        Position(**fields["position"]),
-        fields["received_at"],
-        _change_of(*fields["change"]),
-    )
+    try:
+        change = _change_of(*fields["change"])
+    except InvalidDocument as error:
+        raise BrokenInvariant(f"journal record: {error}") from error
+    position = Position(**fields["position"])
+    return AccountEvent(**{**fields, "position": position, "change": change})
 
 
 def _change_of(full_name: str, fields: dict[str, Any]) -> Change:
     name = full_name.rpartition(".")[2]
-    if name == "AccountOpened":
-        return AccountOpened(fields["currency"], zone_of(fields), fields["close_grace"])
-    if name == "TariffAssigned":
-        references = tuple(VersionReference(**row) for row in fields["versions"])
-        return TariffAssigned(**{**fields, "versions": references})
-    if name == "CommandRefused":
-        return CommandRefused(Refusal(**fields))
-    return _PLAIN_CHANGES[name](**fields)
+    read = _CHANGES.get(name)
+    return _PLAIN_CHANGES[name](**fields) if read is None else read(fields)
 
 
-_PLAIN_CHANGES: dict[str, type[VersionAdopted | VersionStaged | PeriodClosed]] = {
-    change.__name__: change for change in (VersionAdopted, VersionStaged, PeriodClosed)
+def _tariff_assigned_of(fields: dict[str, Any]) -> TariffAssigned:
+    references = tuple(VersionReference(**row) for row in fields["versions"])
+    return TariffAssigned(**{**fields, "versions": references})
+
+
+def _usage_refused_of(fields: dict[str, Any]) -> UsageRefused:
+    refusal = Refusal(fields["code"], fields["explanation"])
+    return UsageRefused(fields["source"], fields["event_id"], fields["digest"], refusal)
+
+
+def _with_amount(fields: dict[str, Any]) -> dict[str, Any]:
+    return {**fields, "amount": from_decimal(fields["amount"])}
+
+
+_CHANGES: dict[str, Callable[[dict[str, Any]], Change]] = {
+    "AccountOpened": lambda f: AccountOpened(f["currency"], zone_of(f), f["close_grace"]),
+    "TariffAssigned": _tariff_assigned_of,
+    "CommandRefused": lambda f: CommandRefused(Refusal(**f)),
+    "Granted": lambda f: Granted(grant_of(f["grant"])),
+    "BucketRecharged": lambda f: BucketRecharged(**_with_amount(f)),
+    "LimitSet": lambda f: LimitSet(limit_of(f["limit"])),
+    "Adjusted": lambda f: Adjusted(**_with_amount(f)),
+    "ApprovalAwaited": lambda f: ApprovalAwaited(awaiting_of(f["order"]).order),
+    "UsageRefused": _usage_refused_of,
+}
+"""How changes are read whose fields are not those of the schema as they are."""
+
+_Plain = type[
+    VersionAdopted
+    | VersionStaged
+    | PeriodClosed
+    | GrantVoided
+    | VoidPending
+    | VoidLapsed
+    | AlertRaised
+    | AlertCleared
+]
+_PLAIN_CHANGES: dict[str, _Plain] = {
+    change.__name__: change
+    for change in (
+        VersionAdopted,
+        VersionStaged,
+        PeriodClosed,
+        GrantVoided,
+        VoidPending,
+        VoidLapsed,
+        AlertRaised,
+        AlertCleared,
+    )
 }
 
 

@@ -53,6 +53,11 @@ def optional_decimal(pico: int | None) -> bytes:
     return b"\0" if pico is None else b"\2" + decimal(pico)
 
 
+def optional_long(value: int | None) -> bytes:
+    """Return a union of null and long."""
+    return b"\0" if value is None else b"\2" + long(value)
+
+
 END_OF_ARRAY = b"\0"
 
 

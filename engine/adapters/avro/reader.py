@@ -6,8 +6,11 @@ its own shape at once (docs/decisions/0010). `primitives` is the writing half.
 """
 
 from collections.abc import Callable
+from io import BytesIO
 from sys import intern
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from fastavro import schemaless_reader
 
 _MORE = 0x80
 _SEVEN_BITS = 0x7F
@@ -73,6 +76,14 @@ class Reader:
         if not self.long():
             return None
         return self.long()
+
+    def record(self, schema: Any) -> dict[str, Any]:
+        """Read a record that few have, with the general reader; `schema` is of `loader.part`."""
+        body = BytesIO(self._data)  # shares the bytes
+        body.seek(self._at)
+        fields: dict[str, Any] = schemaless_reader(body, schema, None)  # type: ignore[assignment]
+        self._at = body.tell()
+        return fields
 
     def array(self, item: Callable[["Reader"], _Item]) -> list[_Item]:
         """Read an array; `item` reads one of its items."""

@@ -13,10 +13,22 @@ from functools import lru_cache
 from typing import Any
 
 from engine.adapters.avro.account import zone_fields
+from engine.adapters.avro.prepaid import (
+    UNREADABLE,
+    awaiting_fields,
+    limits_bytes,
+    limits_fields,
+    prepaid_bytes,
+    prepaid_fields,
+    read_awaiting,
+    read_limits,
+    read_prepaid,
+)
 from engine.adapters.avro.primitives import (
     array,
     decimal,
     long,
+    optional_long,
     repeated_long,
     repeated_text,
     text,
@@ -24,12 +36,13 @@ from engine.adapters.avro.primitives import (
 from engine.adapters.avro.reader import Reader
 from engine.adapters.avro.wire import HEADER_SIZE, to_decimal
 from engine.rating.account import Account, PeriodSpend, VersionQuantity
-from engine.rating.charge import TariffAssigned, VersionReference
+from engine.rating.event import TariffAssigned, VersionReference, VoidPending
 from engine.rating.journal import Counts, PartitionState
 from engine.rating.ledger import Identities
 from engine.rating.period import FrozenZone
 from engine.rating.rules import LATEST_REVISION
 from engine.rating.tariff_book import TariffBook
+from engine.rating.usage import identity_key
 from schemas.loader import latest
 
 _SCHEMA = latest("partition_snapshot")
@@ -67,7 +80,6 @@ def _zone(zone: FrozenZone) -> bytes:
 
 
 def _account(account: Account, zone: bytes) -> bytes:
-    at = account.latest_charge_at
     return b"".join(
         (
             text(account.account_id),
@@ -82,7 +94,7 @@ def _account(account: Account, zone: bytes) -> bytes:
             decimal(account.due),
             long(account.charges),
             long(account.suspended_lines),
-            b"\0" if at is None else b"\2" + long(at),
+            optional_long(account.latest_charge_at),
             array([text(command) for command in sorted(account.commands)]),
             long(account.as_of),
             long(account.close_grace),
@@ -90,20 +102,28 @@ def _account(account: Account, zone: bytes) -> bytes:
                 [repeated_text(period) + long(at) for period, at in sorted(account.closed.items())]
             ),
             array([text(key) + decimal(pico) for key, pico in sorted(account.settled.items())]),
+            decimal(account.adjusted),
+            repeated_text(account.rated_from),
+            array([_latest(*entry) for entry in sorted(account.latest_by_tariff.items())]),
+            array([long(len(data)) + data for data in awaiting_fields(account)]),
+            array([_raised(*entry) for entry in sorted(account.raised.items())]),
+            array([_pending(void) for _, void in sorted(account.pending.items())]),
+            limits_bytes(account.limits),
+            prepaid_bytes(account.prepaid),
         )
     )
 
 
 @lru_cache(maxsize=4096)
 def _assignment(assignment: TariffAssigned) -> bytes:
-    end = assignment.effective_to
     return b"".join(
         (
             text(assignment.tariff_id),
             long(assignment.effective_from),
-            b"\0" if end is None else b"\2" + long(end),
+            optional_long(assignment.effective_to),
             b"\1" if assignment.staged else b"\0",
             array([long(version) + digest for version, digest in assignment.versions]),
+            text(assignment.overage),
         )
     )
 
@@ -124,6 +144,19 @@ def _counter(counter: str, entries: tuple[VersionQuantity, ...]) -> bytes:
 
 def _spend(label: str, spend: PeriodSpend) -> bytes:
     return repeated_text(label) + decimal(spend.amount) + repeated_long(spend.charges)
+
+
+def _latest(tariff_id: str, at: int) -> bytes:
+    return repeated_text(tariff_id) + long(at)
+
+
+def _raised(key: str, until: int | None) -> bytes:
+    return text(key) + optional_long(until)
+
+
+def _pending(void: VoidPending) -> bytes:
+    parts = (text(void.source), text(void.event_id), void.digest, text(void.corrects))
+    return b"".join((*parts, long(void.lapses_at)))
 
 
 def snapshot_fields(state: PartitionState, extra: Sequence[str] = ()) -> dict[str, Any]:
@@ -190,6 +223,17 @@ def _account_fields(account: Account, zone: int) -> dict[str, Any]:
             {"counter": counter, "amount": to_decimal(amount)}
             for counter, amount in sorted(account.settled.items())
         ],
+        "adjusted": to_decimal(account.adjusted),
+        "rated_from": account.rated_from,
+        "latest_by_tariff": [
+            {"tariff_id": tariff_id, "occurred_at": at}
+            for tariff_id, at in sorted(account.latest_by_tariff.items())
+        ],
+        "awaiting": awaiting_fields(account),
+        "raised": [{"key": key, "until": until} for key, until in sorted(account.raised.items())],
+        "pending": [void._asdict() for _, void in sorted(account.pending.items())],
+        "limits": limits_fields(account.limits),
+        "prepaid": prepaid_fields(account.prepaid),
     }
 
 
@@ -212,7 +256,7 @@ def decode_snapshot(
     reader = Reader(data, HEADER_SIZE)
     try:
         found = _read_state(reader, book, identities)
-    except (IndexError, UnicodeDecodeError):  # no snapshot at all
+    except UNREADABLE:  # no snapshot at all
         return None
     return found if reader.is_at_end else None
 
@@ -264,6 +308,19 @@ def _read_account(reader: Reader, zones: list[FrozenZone]) -> Account:
     account.close_grace = reader.long()
     account.closed = dict(reader.array(_read_closed))
     account.settled = dict(reader.array(_read_settled))
+    account.adjusted = reader.decimal()
+    account.rated_from = reader.repeated_text()
+    account.latest_by_tariff = dict(reader.array(_read_latest))
+    account.awaiting = dict(reader.array(read_awaiting))
+    account.raised = dict(reader.array(_read_raised))
+    account.pending = {
+        identity_key(account.account_id, void.source, void.corrects): void
+        for void in reader.array(_read_pending)
+    }
+    read_limits(reader, account.limits)
+    account.prepaid.zone = account.zone
+    read_prepaid(reader, account.prepaid)
+    account.find_next_month()
     return account
 
 
@@ -274,6 +331,7 @@ def _read_assignment(reader: Reader) -> TariffAssigned:
         reader.optional_long(),
         reader.boolean(),
         tuple(reader.array(_read_reference)),
+        reader.repeated_text(),
     )
 
 
@@ -303,3 +361,21 @@ def _read_closed(reader: Reader) -> tuple[str, int]:
 
 def _read_settled(reader: Reader) -> tuple[str, int]:
     return reader.text(), reader.decimal()
+
+
+def _read_latest(reader: Reader) -> tuple[str, int]:
+    return reader.repeated_text(), reader.long()
+
+
+def _read_raised(reader: Reader) -> tuple[str, int | None]:
+    return reader.text(), reader.optional_long()
+
+
+def _read_pending(reader: Reader) -> VoidPending:
+    return VoidPending(
+        reader.repeated_text(),
+        reader.text(),
+        reader.fixed(_DIGEST_BYTES),
+        reader.text(),
+        reader.long(),
+    )

@@ -92,6 +92,16 @@ def from_decimal(data: bytes) -> int:
     return int.from_bytes(data, "big", signed=True)
 
 
+def optional_to_decimal(pico: int | None) -> bytes | None:
+    """Return a pico integer as a nullable decimal(38,12)."""
+    return None if pico is None else to_decimal(pico)
+
+
+def optional_from_decimal(data: bytes | None) -> int | None:
+    """Return the pico integer of a nullable decimal(38,12)."""
+    return None if data is None else from_decimal(data)
+
+
 def qualified(name: str) -> str:
     """Return the full name of a record type, as members of a union carry it."""
     return f"tollbook.{name}"

@@ -1,54 +1,43 @@
-"""The accounts document of offline rating: who is open, and on which tariffs."""
+"""The accounts document of offline rating: who is open, on which tariffs, with what prepaid."""
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
+from pydantic import Field, RootModel
 
-from engine.adapters.documents.fields import Currency, Identifier
+from engine.adapters.documents.account_orders import AssignDocument, OpenDocument
+from engine.adapters.documents.fields import Currency
+from engine.adapters.documents.grants import GrantDocument, LimitDocument, Named
 from engine.adapters.documents.reading import validate
-from engine.adapters.zones import freeze_zone
-from engine.rating.command import AssignTariff, OpenAccount
+from engine.rating.command import IssueGrant, Order, SetLimit
 from engine.rating.errors import InvalidDocument
-from engine.rating.period import FIRST_INSTANT, instant
-from engine.rating.usage import MAX_TEXT
 
 
-class AssignmentDocument(BaseModel):
-    """A tariff for usage in [effective_from, effective_to)."""
+class AccountDocument(OpenDocument):
+    """An account to open, and what it is given before its first usage."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    account_id: Named = Field(description="Who pays.")
+    currency: Currency = Field(description="ISO 4217 code.")
+    tariffs: list[AssignDocument] = Field(default=[], description="Assigned in this order.")
+    grants: list[GrantDocument] = Field(default=[], description="Given in this order.")
+    limits: list[LimitDocument] = Field(default=[], description="Set before any usage.")
 
-    tariff_id: Identifier
-    effective_from: AwareDatetime | None = None
-    effective_to: AwareDatetime | None = None
-
-    def build(self) -> AssignTariff:
-        """Return the order; without effective_from, from the beginning."""
-        return AssignTariff(
-            self.tariff_id,
-            FIRST_INSTANT if self.effective_from is None else instant(self.effective_from),
-            None if self.effective_to is None else instant(self.effective_to),
-        )
-
-
-class AccountDocument(BaseModel):
-    """An account to open."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    account_id: Annotated[str, Field(strict=True, min_length=1, max_length=MAX_TEXT)]
-    currency: Currency
-    time_zone: str = "UTC"
-    tariffs: list[AssignmentDocument] = []
+    def orders(self) -> list[Order]:
+        """Return the orders, in the order in which they are to be applied."""
+        return [
+            self.order(),
+            *(assignment.order() for assignment in self.tariffs),
+            *(IssueGrant(grant.build()) for grant in self.grants),
+            *(SetLimit(limit.build()) for limit in self.limits),
+        ]
 
 
 class AccountsDocument(RootModel[list[AccountDocument]]):
     """The accounts of an offline rating."""
 
 
-AccountOrders = dict[str, list[OpenAccount | AssignTariff]]
-"""The orders that open each account and assign its tariffs, in the document's order."""
+AccountOrders = dict[str, list[Order]]
+"""The orders that open each account and set it up, in the order in which they are applied."""
 
 
 def parse_accounts(data: Any, name: str) -> AccountOrders:
@@ -59,12 +48,6 @@ def parse_accounts(data: Any, name: str) -> AccountOrders:
         twice = [account_id for account_id, count in Counter(ids).items() if count > 1]
         if twice:
             raise InvalidDocument("account_id", twice[0], "each account once")
-        return {
-            row.account_id: [
-                OpenAccount(row.currency, freeze_zone(row.time_zone)),
-                *(assignment.build() for assignment in row.tariffs),
-            ]
-            for row in document.root
-        }
+        return {row.account_id: row.orders() for row in document.root}
 
     return validate(AccountsDocument, data, name, build)

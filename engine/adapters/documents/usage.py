@@ -25,6 +25,8 @@ from schemas.loader import latest
 
 _SCHEMA = latest("usage_event").declared
 _REQUIRED = frozenset(field["name"] for field in _SCHEMA["fields"]) - DEFAULTS.keys()
+_SAID_BY_ORIGINAL = frozenset(("provider", "model", "quantities"))
+"""What a void may leave out: the event that it takes back has said it."""
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6}0*)?"
     r"([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
@@ -55,10 +57,14 @@ def parse_usage(data: Any) -> Fields | Refusal:
         if isinstance(parsed, Refusal):
             return parsed
         fields[name] = parsed
-    if not data.keys() >= _REQUIRED:
-        missing = sorted(_REQUIRED - data.keys())
-        return Refusal("missing_field", f"{', '.join(missing)}: got nothing, expected a value")
-    return fields
+    if data.keys() >= _REQUIRED:
+        return fields
+    missing = _REQUIRED - data.keys()
+    if fields["action"] == "void":
+        missing -= _SAID_BY_ORIGINAL
+    if not missing:
+        return {"provider": "", "model": "", "quantities": dict(NO_QUANTITIES), **fields}
+    return Refusal("missing_field", f"{', '.join(sorted(missing))}: got nothing, expected a value")
 
 
 def usage_json(fields: Fields) -> dict[str, Any]:

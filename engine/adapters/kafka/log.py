@@ -59,6 +59,13 @@ class KafkaLog:
                     raise LogStalled(f"{error.args[0]}: no leader is known") from error
                 time.sleep(_METADATA_SECONDS)
 
+    def since(self, partition: TopicPartition, at: int) -> int:
+        """Return the offset of the first record appended at an instant (us UTC) or later, or the end."""
+        real = self._real(partition)
+        with named_failures(f"{real.topic}[{real.partition}]"):
+            found = self._uncommitted.offsets_for_times({real: at // 1_000})[real]
+        return self.ends([partition])[partition] if found is None else int(found.offset)
+
     def partitions(self, topic: str) -> int:
         """Return how many partitions a topic has; 0 if it does not exist."""
         found = self._uncommitted.partitions_for_topic(self._settings.topic(topic))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 import kafka
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from engine.adapters.avro.account import encode_command
+from engine.adapters.avro.account import encode_advance, encode_command
 from engine.adapters.avro.authority import encode_registration, encode_revision
 from engine.adapters.avro.exchange import encode_exchange_rate
 from engine.adapters.avro.tariff import encode_tariff
@@ -20,7 +20,7 @@ from engine.adapters.avro.usage import Fields, encode_usage_batch
 from engine.adapters.kafka.partitioning import partition_of
 from engine.adapters.signing import sign
 from engine.rating.authority import SourceRegistration
-from engine.rating.command import AccountCommand
+from engine.rating.command import AccountCommand, AdvanceTo
 from engine.rating.errors import InvalidDocument, TollbookError
 from engine.rating.exchange import ExchangeRate
 from engine.rating.tariff import TariffVersion
@@ -47,11 +47,17 @@ class KafkaPublisher:
     """Publishes to a deployment's topics; a context manager.
 
     `linger_ms` is how long a record may wait for company before it is sent; `signing_key` signs
-    the usage records of a source whose registration asks for it.
+    the usage records of a source whose registration asks for it; `patience_seconds` is how long it
+    tries to find a broker at first.
     """
 
     def __init__(
-        self, settings: KafkaSettings, *, linger_ms: int = 5, signing_key: bytes | None = None
+        self,
+        settings: KafkaSettings,
+        *,
+        linger_ms: int = 5,
+        signing_key: bytes | None = None,
+        patience_seconds: float = 30.0,
     ) -> None:
         self._settings = settings
         self._signing_key = signing_key
@@ -63,6 +69,7 @@ class KafkaPublisher:
             max_request_size=16 * 1024 * 1024,
             allow_auto_create_topics=False,
             max_block_ms=10_000,
+            bootstrap_timeout_ms=round(patience_seconds * 1_000),
             **settings.client(),
         )
         self._open: dict[int, list[Fields]] = {}
@@ -103,6 +110,19 @@ class KafkaPublisher:
         for command in commands:
             partition = partition_of(command.account_id, self._partitions)
             self._send("accounts", command.account_id, partition, encode_command(command))
+
+    def advance(self, order: AdvanceTo) -> list[Placed]:
+        """Tell every partition of `accounts` how late it is, and wait until that is written."""
+        value = encode_advance(order)
+        sent = []
+        for partition in range(self._partitions):
+            self._append("accounts", partition, None, value, ())
+            sent.append(self._sent[-1])
+        self.flush()
+        return [
+            Placed("accounts", partition, future.value.offset)
+            for partition, future in enumerate(sent)
+        ]
 
     def usage(self, fields: Fields) -> None:
         """Add a usage event to its partition's batch; `flush` waits until all are written."""

@@ -15,11 +15,24 @@ from engine.entrypoints.cli.common import (
 )
 from engine.entrypoints.cli.evidence import FromArchive, opened_evidence
 from engine.rating.amount import BOUND_TIER, Slice
-from engine.rating.charge import SETTLEMENT, SUSPENSE, Charge, Line
+from engine.rating.charge import (
+    ADJUSTMENT,
+    CORRECTION,
+    COVERED,
+    EXPIRY,
+    MONEY_CHARGES,
+    SETTLEMENT,
+    SUSPENSE,
+    USAGE,
+    Charge,
+    Draw,
+    Drawdown,
+    Line,
+)
+from engine.rating.event import AlertRaised
 from engine.rating.money import format_pico
 from engine.rating.period import format_instant
 from engine.rating.usage import identity_key
-from engine.settings import worker_settings
 from replay.explain import Explanation, explain_charge
 from schemas.json_form import json_writer
 from schemas.loader import latest
@@ -42,7 +55,7 @@ def explain(
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
-    """Explain a charge: its evidence, the arithmetic line by line, and the event rated again.
+    """Explain a charge: its evidence, the arithmetic line by line, and its input decided again.
 
     Example: tollbook audit explain 538d551749c6dc9c5174911188cbddc9
 
@@ -54,9 +67,7 @@ def explain(
         opened_evidence(bootstrap, archive) as (log, partitions),
         progress_bar("folding the journal", None) as progress,
     ):
-        found = explain_charge(
-            log, partitions, charge_id, worker_settings().allowed_attributes, progress
-        )
+        found = explain_charge(log, partitions, charge_id, progress)
     if found is None:
         raise not_found(f"charge {charge_id}: the journal does not hold it")
     if as_json:
@@ -75,6 +86,7 @@ def _json(found: Explanation) -> dict[str, Any]:
             "commit": found.commit,
             "offset": found.journal_offset,
         },
+        "alerts": [alert._asdict() for alert in found.alerts],
         "findings": [finding._asdict() for finding in found.findings],
         "holds": found.holds,
     }
@@ -84,11 +96,11 @@ def explanation_lines(found: Explanation) -> list[str]:
     """Return an explanation as lines of text."""
     charge = found.charge
     place = charge.position
-    caused = "caused by" if charge.kind == SETTLEMENT else "read from"
+    caused = "read from" if charge.kind == USAGE else "caused by"
     lines = [
         f"charge {charge.charge_id}",
         f"  account {charge.account_id}, sequence {charge.sequence}, {charge.kind}",
-        *_usage_lines(charge),
+        *_subject_lines(charge),
         f"  {caused} {place.topic}[{place.partition}] offset {place.offset} index {place.index}",
         f"  received {format_instant(charge.received_at)}",
     ]
@@ -98,24 +110,68 @@ def explanation_lines(found: Explanation) -> list[str]:
     lines.append("")
     for line in charge.lines:
         lines += _line_lines(line, charge)
+    lines += _bucket_lines(charge, dict(found.units))
+    if charge.kind in MONEY_CHARGES:
+        lines += ["", f"  amount {format_pico(charge.amount)} {charge.currency}"]
     lines += [
-        "",
-        f"  amount {format_pico(charge.amount)} {charge.currency}",
         f"  due after it {format_pico(charge.due)} {charge.currency}",
         *_supply_lines(charge),
+        *_alert_lines(found),
         "",
     ]
     lines += [f"  {'ok ' if f.holds else 'NOT'} {f.statement}" for f in found.findings]
     return lines
 
 
-def _usage_lines(charge: Charge) -> list[str]:
+def _subject_lines(charge: Charge) -> list[str]:
+    """Return what a charge is about."""
     if charge.kind == SETTLEMENT:
         return [f"  up to the minimum of service period {charge.service_period}"]
+    used = f"{format_instant(charge.occurred_at)}, service period {charge.service_period}"
+    if charge.kind == ADJUSTMENT:
+        good_for = [f"  makes good for charge {charge.corrects}"] if charge.corrects else []
+        return [*good_for, f"  as of {used}"]
+    if charge.kind not in MONEY_CHARGES:
+        return [f"  as of {format_instant(charge.occurred_at)}"]
+    lines = [f"  usage event {charge.event_id} of {charge.source}"]
+    if charge.kind == CORRECTION:
+        lines.append(f"  takes back charge {charge.corrects}")
+    elif charge.corrects:
+        lines.append(f"  stands in the place of charge {charge.corrects}")
+    call = f"{charge.provider}/{charge.model} {charge.operation} {charge.service_tier}"
+    return [*lines, f"  {call}", f"  used {used}"]
+
+
+def _bucket_lines(charge: Charge, units: dict[str, str]) -> list[str]:
+    """Return what a charge moves in each bucket."""
     return [
-        f"  usage event {charge.event_id} of {charge.source}",
-        f"  {charge.provider}/{charge.model} {charge.operation} {charge.service_tier}",
-        f"  used {format_instant(charge.occurred_at)}, service period {charge.service_period}",
+        f"  {_drawdown_text(charge.kind, d, units.get(d.bucket, 'units'))}"
+        for d in charge.drawdowns
+    ]
+
+
+def _drawdown_text(kind: str, drawdown: Drawdown, unit: str) -> str:
+    bucket, units, remaining, rolled, expired = drawdown
+    if kind == EXPIRY:
+        moved = "closed"
+    elif kind in MONEY_CHARGES:
+        moved = f"{format_pico(abs(units))} {unit} {'drawn' if units >= 0 else 'put back'}"
+    else:
+        moved = f"{format_pico(-units)} {unit} put in by a {kind}"
+    parts = [moved]
+    if rolled:
+        parts.append(f"{format_pico(rolled)} {unit} roll over")
+    if expired:
+        parts.append(f"{format_pico(expired)} {unit} expire")
+    return f"bucket {bucket}: {', '.join(parts)}; {format_pico(remaining)} {unit} remain"
+
+
+def _alert_lines(found: Explanation) -> list[str]:
+    return [
+        f"  raises {alert.code}: {alert.explanation}"
+        if isinstance(alert, AlertRaised)
+        else f"  clears {alert.code} ({alert.key})"
+        for alert in found.alerts
     ]
 
 
@@ -141,20 +197,13 @@ def _supply_lines(charge: Charge) -> list[str]:
 
 
 def _line_lines(line: Line, charge: Charge) -> list[str]:
+    draws = [f"    {_draw_text(draw, line, charge)}" for draw in line.draws]
     if line.status == SUSPENSE:
-        return [f"  {line.kind} {line.quantity:,}: in suspense, {line.reason}"]
-    if charge.kind == SETTLEMENT:
-        text = [
-            f"  {line.kind} of {line.component}",
-            f"    counter {line.counter}",
-            f"    {format_pico(line.before)} units stand",
-        ]
-    else:
-        text = [
-            f"  {line.kind} {line.quantity:,} at {line.component}{_under(line.promotion)}",
-            f"    counter {line.counter}",
-            f"    {format_pico(line.before)} units before, {format_pico(line.metered)} more",
-        ]
+        covered = f"{line.covered:,} covered, the rest " if line.covered else ""
+        return [f"  {line.kind} {line.quantity:,}: {covered}in suspense, {line.reason}", *draws]
+    if line.status == COVERED:
+        return [f"  {line.kind} {line.quantity:,}: covered by what is prepaid", *draws]
+    text = _priced_lines(line, charge)
     text += [f"    {_slice_text(part)}" for part in line.slices]
     text += [
         f"    version {change.version}{_under(change.promotion)} moves up behind it: "
@@ -162,7 +211,45 @@ def _line_lines(line: Line, charge: Charge) -> list[str]:
         for change in line.repricings
     ]
     assert line.amount is not None  # noqa: S101 - only suspense has none
-    return [*text, f"    = {format_pico(line.amount)} {charge.currency}"]
+    return [*text, f"    = {format_pico(line.amount)} {charge.currency}", *draws]
+
+
+def _priced_lines(line: Line, charge: Charge) -> list[str]:
+    """Return what was counted, and where."""
+    if charge.kind == ADJUSTMENT:
+        return [f"  {line.kind}"]
+    if charge.kind == SETTLEMENT:
+        return [
+            f"  {line.kind} of {line.component}",
+            f"    counter {line.counter}",
+            f"    {format_pico(line.before)} units stand",
+        ]
+    at = f" at {line.component}{_under(line.promotion)}" if line.component else ""
+    covered = f", {abs(line.covered):,} of it covered by what is prepaid" if line.covered else ""
+    was = f", {line.reason} until now" if line.reason else ""
+    text = [f"  {line.kind} {line.quantity:,}{at}{covered}{was}"]
+    if line.counter:
+        more = f"{format_pico(abs(line.metered))} {'more' if line.metered >= 0 else 'less'}"
+        text += [
+            f"    counter {line.counter}",
+            f"    {format_pico(line.before)} units before, {more}",
+        ]
+    return text
+
+
+def _draw_text(draw: Draw, line: Line, charge: Charge) -> str:
+    """Return what a bucket covers or pays of a line, or gets back."""
+    units = format_pico(abs(draw.units))
+    if draw.quantity:
+        tokens = f"{abs(draw.quantity):,} {line.kind}"
+        if draw.quantity > 0:
+            return f"bucket {draw.bucket} covers {tokens} with {units} units"
+        return f"bucket {draw.bucket} gets {units} units back for {tokens}"
+    if draw.credited:
+        back = f"{format_pico(draw.credited)} {charge.currency}"
+        return f"{back} of bucket {draw.bucket}, which is closed, lower what is due"
+    does = "pays" if draw.units >= 0 else "gets back"
+    return f"bucket {draw.bucket} {does} {units} {charge.currency}"
 
 
 def _under(promotion: str) -> str:

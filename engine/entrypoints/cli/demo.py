@@ -1,53 +1,55 @@
-"""`tollbook demo`: the main path on a real Kafka in one go, with real requests and real prices."""
+"""`tollbook demo`: a month of an enterprise on a real Kafka in one go, and proof of what it shows."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from engine.adapters.broker import obtain_broker
 from engine.adapters.kafka.founding import found_deployment
 from engine.adapters.kafka.log import KafkaLog
 from engine.adapters.kafka.partitioning import partition_of
 from engine.adapters.kafka.publisher import KafkaPublisher
+from engine.entrypoints.cli.account_statement import account_records, statement_picture
 from engine.entrypoints.cli.audit import explanation_lines
+from engine.entrypoints.cli.balance_view import balance_picture
 from engine.entrypoints.cli.common import opened_log, say
 from engine.entrypoints.cli.stack import running
-from engine.entrypoints.demo_data import (
-    ACCOUNTS,
-    GARBAGE,
-    DemoStream,
-    demo_commands,
-    demo_stream,
-    demo_tariff,
-)
 from engine.entrypoints.live import LiveBalances, LiveCounts
-from engine.rating.balance import Balance
+from engine.entrypoints.story_data import ACCOUNT, PERIOD
+from engine.entrypoints.story_news import news_of, story_time
+from engine.entrypoints.story_telling import AccountJournal, Teller
+from engine.rating.account import Account
+from engine.rating.balance import Balance, balance_of
+from engine.rating.charge import USAGE, Charge
+from engine.rating.event import AccountEvent
 from engine.rating.journal import Counts
-from engine.rating.money import format_pico
-from engine.settings import DEFAULT_ATTRIBUTES, KafkaSettings
+from engine.settings import KafkaSettings
 from replay.balances import replay_balances
 from replay.explain import explain_charge
+from replay.statement import statement
 from replay.verify import Verifier
 
 _PARTITIONS = 4
-_CHUNK = 300
-_SHOWN = 12
+_POLL_SECONDS = 0.05
+_REFRESH_SECONDS = 0.1
 
 
 def demo(
     prefix: str = typer.Option("demo.", help="Prefix of the demo's topics."),
 ) -> None:
-    """Show the main path: real requests and prices in, charges out, balances rebuilt by replay.
+    """Show a month of an enterprise: packages drain, alerts fire, the month closes and adds up.
 
     Starts a Kafka of its own (or uses TOLLBOOK_BOOTSTRAP), a worker and a projector; publishes
-    8,819 recorded requests of 50 accounts with duplicates, one conflict and some garbage; shows
-    balances while they move; then proves what it shows. Leaves nothing running.
+    3,993 recorded requests of 40 logins over October 2026, with a promotion, two packages, a
+    top-up, a limit, voids, late usage, duplicates, one conflict and some garbage; shows the balance
+    while it moves; prints the statement; then proves what it shows. Leaves nothing running.
 
     Example: tollbook demo
 
@@ -80,60 +82,60 @@ def _quiet(folder: Path) -> Iterator[Path]:
 
 
 def _play(settings: KafkaSettings, console: Console) -> bool:
-    stream = demo_stream()
     with opened_log(settings) as log:
+        journal = AccountJournal(log, _PARTITIONS)
         with KafkaPublisher(settings) as publisher:
-            publisher.tariff(demo_tariff())
-            publisher.commands(demo_commands())
-            publisher.flush()
-            counts = _stream(publisher, log, stream, console)
-        live = _settled_balances(log, counts)
-        console.print(_table(live, counts, everything=True))
-        return _prove(log, live, counts, console)
+            total = _tell(publisher, journal, console)
+        counts = _settled_counts(log, total)
+        live = _settled_balances(log, journal)
+        found = statement(account_records(log, ACCOUNT), PERIOD)
+        console.print("")
+        console.print(statement_picture(found))
+        proved = _prove(log, live, counts, console)
+        explained = _explain(log, journal, console)
+        return not found.problems and proved and explained
 
 
-def _stream(
-    publisher: KafkaPublisher, log: KafkaLog, stream: DemoStream, console: Console
-) -> Counts:
-    """Publish the stream and show balances and counts move until all of it is decided."""
-    balances, counts = LiveBalances(log), LiveCounts(log)
-    total = len(stream.events) + len(GARBAGE)
+def _tell(publisher: KafkaPublisher, journal: AccountJournal, console: Console) -> int:
+    """Tell the story and show the balance move; return how many events were published."""
     with Live(console=console, auto_refresh=False, transient=True) as screen:
-        for start in range(0, len(stream.events), _CHUNK):
-            for fields in stream.events[start : start + _CHUNK]:
-                publisher.usage(fields)
-            publisher.flush()
-            screen.update(_table(balances.refresh(), counts.refresh()), refresh=True)
-        for key, value in GARBAGE:
-            publisher.usage_record(key, value)
-        publisher.flush()
-        while (seen := counts.refresh()).consumed < total:
-            screen.update(_table(balances.refresh(), seen), refresh=True)
-    return seen
+        shown_at = 0.0
+
+        def heard(record: Charge | AccountEvent, now: int) -> None:
+            line = news_of(record, now)
+            if line:
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+        def watch(now: int) -> None:
+            nonlocal shown_at
+            if console.is_terminal and time.monotonic() - shown_at > _REFRESH_SECONDS:
+                shown_at = time.monotonic()
+                screen.update(_screen(journal.account, now), refresh=True)
+
+        return Teller(publisher, journal, heard, watch).tell()
 
 
-def _settled_balances(log: KafkaLog, counts: Counts) -> dict[str, Balance]:
+def _screen(account: Account, now: int) -> Group:
+    """Return the balance at the story's time."""
+    clock = Text(f"{story_time(now)} in Shanghai" if now else "")
+    return Group(Text(""), clock, balance_picture(balance_of(account)))
+
+
+def _settled_counts(log: KafkaLog, total: int) -> Counts:
+    """Return the counts once all that was published is decided."""
+    live = LiveCounts(log)
+    while (counts := live.refresh()).consumed < total:
+        time.sleep(_POLL_SECONDS)
+    return counts
+
+
+def _settled_balances(log: KafkaLog, journal: AccountJournal) -> dict[str, Balance]:
     """Return the live balances once the projector has caught up with the journal."""
-    balances = LiveBalances(log)
-    while sum(balance.charges for balance in balances.refresh().values()) < counts.charges:
-        pass
-    return balances.balances
-
-
-def _table(balances: dict[str, Balance], counts: Counts, *, everything: bool = False) -> Table:
-    table = Table(title="Azure LLM inference trace 2023 (code), gpt-4o list prices")
-    for name in ("account", "charges", "due USD", "account", "charges", "due USD"):
-        table.add_column(name, justify="left" if name == "account" else "right")
-    ordered = [balances[key] for key in sorted(balances)]
-    shown = ordered if everything else ordered[: 2 * _SHOWN]
-    half = (len(shown) + 1) // 2
-    for left in range(half):
-        pair = shown[left::half][:2]
-        cells = [(b.account_id, f"{b.charges:,}", format_pico(b.due)) for b in pair]
-        table.add_row(*(cell for row in cells for cell in row))
-    due = format_pico(sum(balance.due for balance in ordered))
-    table.caption = f"{counts.consumed:,} events decided, {due} USD due"
-    return table
+    last = journal.records[-1].sequence
+    live = LiveBalances(log)
+    while (found := live.refresh().get(ACCOUNT)) is None or found.sequence < last:
+        time.sleep(_POLL_SECONDS)
+    return live.balances
 
 
 def _prove(log: KafkaLog, live: dict[str, Balance], counts: Counts, console: Console) -> bool:
@@ -144,24 +146,35 @@ def _prove(log: KafkaLog, live: dict[str, Balance], counts: Counts, console: Con
     )
     replayed = {balance.account_id: balance for balance in replay_balances(log, _PARTITIONS)}
     equal = replayed == live
-    due = format_pico(sum(balance.due for balance in replayed.values()))
     console.print(
-        f"replay         {len(replayed)} balances rebuilt from the journal, {due} USD: "
-        f"{'equal to the live ones' if equal else 'DIFFERENT from the live ones'}"
+        "replay         the balance and its buckets rebuilt from the journal: "
+        f"{'equal to the live one' if equal else 'DIFFERENT from the live one'}"
     )
     verified = Verifier(log, _PARTITIONS, lambda name: partition_of(name, _PARTITIONS)).verify(live)
     console.print(
-        f"verify         {verified.charges:,} charges rated again: "
-        f"{'equal to the byte' if verified.holds else verified.difference}"
+        f"verify         {verified.charges:,} charges, {verified.corrections} corrections, "
+        f"{verified.settlements} settlements, {verified.movements} movements of buckets worked out "
+        f"again: {'equal to the byte' if verified.holds else verified.difference}",
+        soft_wrap=True,
     )
-    event = demo_stream().events[0]
-    found = explain_charge(
-        log, _PARTITIONS, DemoStream.charge_id(event), frozenset(DEFAULT_ATTRIBUTES)
+    return counts.conserved and equal and verified.holds
+
+
+def _explain(log: KafkaLog, journal: AccountJournal, console: Console) -> bool:
+    """Explain the first request that a token bucket covers in part, and money pays for the rest."""
+    charge = next(
+        record
+        for record in journal.records
+        if isinstance(record, Charge)
+        and record.kind == USAGE
+        and len(record.drawdowns) > 1
+        and record.amount
     )
+    found = explain_charge(log, _PARTITIONS, charge.charge_id)
     if found is None:
-        console.print("explain        the first event has NO charge")
+        console.print("explain        the charge is NOT in the journal")
         return False
     console.print("")
-    console.print("\n".join(explanation_lines(found)), highlight=False, markup=False)
-    proved = equal and verified.holds and verified.charges == counts.charges and found.holds
-    return counts.conserved and proved and len(live) == ACCOUNTS
+    lines = "\n".join(explanation_lines(found))
+    console.print(lines, highlight=False, markup=False, soft_wrap=True)
+    return found.holds

@@ -19,11 +19,18 @@ from kafka.errors import KafkaError
 
 from engine.entrypoints.cli import (
     account,
+    account_bulk,
+    account_history,
+    account_prepaid,
+    account_statement,
+    account_view,
+    alerts,
     archive,
     audit,
     balance,
     bench,
     broker,
+    clock,
     demo,
     doctor,
     exchange_rate,
@@ -64,6 +71,19 @@ tariff.app.command("import-prices")(price_lists.import_prices)
 tariff.app.command("import-history")(price_lists.import_history)
 app.add_typer(exchange_rate.app, name="exchange-rate")
 app.add_typer(account.app, name="account")
+account.app.command("grant")(account_prepaid.grant)
+account.app.command("recharge")(account_prepaid.recharge)
+account.app.command("void-grant")(account_prepaid.void_grant)
+account.app.command("limit")(account_prepaid.limit)
+account.app.command("adjust", context_settings={"ignore_unknown_options": True})(
+    account_prepaid.adjust  # else an amount below zero would be an option
+)
+account.app.command("approve")(account_prepaid.approve)
+account.app.command("apply")(account_bulk.apply)
+account.app.command("list")(account_view.list_accounts)
+account.app.command("show")(account_view.show)
+account.app.command("history")(account_history.history)
+account.app.command("statement")(account_statement.statement)
 app.add_typer(source.app, name="source")
 app.add_typer(rules.app, name="rules")
 app.add_typer(usage.app, name="usage")
@@ -74,8 +94,10 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.command("run")(stack.run_worker)
 app.command("project")(stack.run_projector)
+app.command("clock")(clock.clock)
 app.command("up")(stack.up)
 app.command("balance")(balance.balance)
+app.command("alerts")(alerts.alerts)
 app.command("rate")(rate.rate)
 app.command("schema")(schema.schema)
 app.command("sql")(sql.sql)

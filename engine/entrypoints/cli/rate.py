@@ -17,9 +17,9 @@ from engine.adapters.documents.usage import read_json
 from engine.entrypoints.checking import read_version
 from engine.entrypoints.cli.common import EXIT_REJECTED, parse_time, progress_bar, read_lines, say
 from engine.entrypoints.cli.tariff_sources import ExchangeRates, read_exchange_rates
-from engine.entrypoints.offline import OfflineRating
-from engine.entrypoints.tallying import OUTCOMES, outcome_name
-from engine.rating.charge import Charge
+from engine.entrypoints.offline import OfflineRating, Outcomes
+from engine.entrypoints.tallying import counted_outcomes, outcome_name, refusal_of
+from engine.rating.charge import SETTLEMENT, Charge
 from engine.rating.errors import Refusal
 from engine.settings import worker_settings
 from schemas.json_form import json_writer
@@ -63,18 +63,20 @@ def rate(
     counts: Counter[str] = Counter()
     with _writer(out) as stream, progress_bar("rating", None) as progress:
         for number, text in read_lines(usage):
-            outcome = rate_line(rating, number, text)
-            counts[outcome_name(outcome)] += 1
-            if isinstance(outcome, Charge):
-                stream.write(_charge_json(outcome) + "\n")
-            elif isinstance(outcome, Refusal):
-                say(f"{usage}:{number}: {outcome.code}: {outcome.explanation}")
+            outcomes = rate_line(rating, number, text)
+            counts[outcome_name(outcomes)] += 1
+            for outcome in outcomes:
+                if isinstance(outcome, Charge):
+                    stream.write(_charge_json(outcome) + "\n")
+                elif refusal := refusal_of(outcome):
+                    say(f"{usage}:{number}: {refusal.code}: {refusal.explanation}")
             progress(1)
-        settlements = [] if until is None else rating.close(until)
-        for charge in settlements:
+        later = [] if until is None else rating.advance(until)
+        charges = [record for record in later if isinstance(record, Charge)]
+        for charge in charges:
             stream.write(_charge_json(charge) + "\n")
-    settled = [] if until is None else [f"{len(settlements)} settled"]
-    say(", ".join([*(f"{counts[name]} {name}" for name in OUTCOMES), *settled]))
+    settled = sum(charge.kind == SETTLEMENT for charge in charges)
+    say(counted_outcomes(counts) + ("" if until is None else f", {settled} settled"))
     if counts["rejected"]:
         raise typer.Exit(EXIT_REJECTED)
 
@@ -86,10 +88,10 @@ def _charge_json(charge: Charge) -> str:
     return json.dumps(_to_json(charge_fields(charge)), ensure_ascii=False, separators=(",", ":"))
 
 
-def rate_line(rating: OfflineRating, number: int, text: str) -> Charge | Refusal | str:
+def rate_line(rating: OfflineRating, number: int, text: str) -> Outcomes:
     """Rate one line of JSON; a line that is no JSON is refused."""
     data = read_json(text)
-    return data if isinstance(data, Refusal) else rating.rate(data, number - 1)
+    return [data] if isinstance(data, Refusal) else rating.rate(data, number - 1)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from engine.adapters.avro.journal import rejection_fields
 from engine.adapters.avro.wire import Decoded, decode
 from engine.adapters.documents.usage import read_json
 from engine.ports import LogRecord
-from engine.rating.charge import Rejection
 from engine.rating.errors import Refusal
+from engine.rating.event import Rejection
 from engine.rating.period import format_instant
 from replay.redrive import Impossible
 from replay.rejections import Found

@@ -121,9 +121,9 @@ def verify(
 ) -> None:
     """Prove the journal: rate all usage again with what was known then, and compare to the byte.
 
-    Checks that every charge and settlement comes out the same, that usage without a charge is a
-    duplicate, a rejection or forwarded, that commands were decided so, that commits and sequences
-    are gapless, that the hash chain holds, and that balances equal the fold. A selection narrows
+    Checks that every charge comes out the same, of usage, corrections, settlements and buckets alike,
+    that usage without a charge is a duplicate, a rejection, a void that waits or was refused, or
+    forwarded, that commands and time had just these effects, that commits and sequences are gapless, that the hash chain holds, and that balances equal the fold. A selection narrows
     what is rated again; everything else is checked in any case. Reads Kafka, or --archive alone.
 
     Example: tollbook replay verify --account acme --from 2026-11-01T00:00:00Z
@@ -146,7 +146,8 @@ def verify(
         print_json(_verification_json(found))
     else:
         typer.echo("\n".join(_verification_lines(found)))
-    if found.holds and not (found.charges or found.settlements) and selection != EVERYTHING:
+    rated = found.charges + found.corrections + found.settlements + found.movements
+    if found.holds and not rated and selection != EVERYTHING:
         say("no charge is in the selection; everything else was checked")
     if not found.holds:
         say(f"differs: {found.difference}")
@@ -162,12 +163,16 @@ def _verification_lines(found: Verification) -> list[str]:
     unverified = f", {found.unverified:,} not yet (their usage is not archived)"
     compared = f", {found.compared:,} live balances equal the fold" if found.compared else ""
     outcomes = ("charges", "pending", "duplicates", "rejections", "forwarded")
-    settled = f", {found.settlements:,} settlements" if found.settlements else ""
+    beside = "".join(
+        f", {getattr(found, name):,} {name}"
+        for name in ("corrections", "settlements", "movements")
+        if getattr(found, name)
+    )
     sums = " + ".join(f"{name} {getattr(counts, name):,}" for name in outcomes)
     return [
         f"commits   {found.commits:,} verified{unverified if found.unverified else ''}",
         f"usage     {counts.consumed:,} consumed = {sums}",
-        f"charges   {found.charges:,} rated again{settled}",
+        f"charges   {found.charges:,} rated again{beside}",
         f"  stand   {found.stands}",
         f"  again   {found.again}",
         f"accounts  {found.accounts:,}{compared}",

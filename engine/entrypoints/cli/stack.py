@@ -1,4 +1,4 @@
-"""`tollbook run`, `project` and `up`: the long-running processes."""
+"""`tollbook run`, `project` and `up`: the long-running processes (`clock` is one more)."""
 
 import os
 import signal
@@ -40,6 +40,9 @@ from engine.stream.projector import OUTPUT_TOPICS, Projector
 from engine.stream.worker import USAGE_TOPICS, Worker
 from engine.telemetry import Telemetry
 from replay.archive import PrunedLog
+
+LOCAL_CLOCK = "clock --every 10"
+"""A person at a terminal sees what is due within seconds."""
 
 WORKER_GROUP = "workers"
 PROJECTOR_GROUP = "projectors"
@@ -215,7 +218,7 @@ def running(
 def up(
     partitions: Annotated[int, typer.Option(min=1, help="Of new topics.")] = 4,
 ) -> None:
-    """Run the whole local stack (broker, topics, worker, projector) until Ctrl-C.
+    """Run the whole local stack (broker, topics, worker, projector, clock) until Ctrl-C.
 
     Other commands find the broker by themselves. Data stays for the next time.
 
@@ -227,7 +230,7 @@ def up(
     settings = kafka(broker.bootstrap)
     try:
         found_deployment(settings, partitions, to_any_source=True)
-        with running(settings, "run", "project") as processes:
+        with running(settings, "run", "project", LOCAL_CLOCK) as processes:
             say(f"tollbook is up at {broker.bootstrap}; Ctrl-C stops it")
             say(
                 "a new deployment here is open: it takes usage of any source (tollbook source list)"

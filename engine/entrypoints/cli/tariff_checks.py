@@ -25,7 +25,7 @@ from engine.entrypoints.cli.tariff import read_tariffs
 from engine.entrypoints.cli.tariff_compare import tally_json, unpriced_sentences
 from engine.entrypoints.cli.tariff_sources import ExchangeRates, read_exchange_rates
 from engine.entrypoints.offline import OfflineRating
-from engine.entrypoints.tallying import OUTCOMES, Tally
+from engine.entrypoints.tallying import Tally, counted_outcomes
 from engine.rating.errors import InvalidDocument
 from engine.rating.exchange import ExchangeRate
 from engine.rating.money import format_pico
@@ -171,6 +171,6 @@ def _print_report(
     print_rows(("component", "currency", "amount"), components, as_json=False, numbers="amount")
     for currency, amount in sorted(tally.totals().items()):
         typer.echo(f"total {format_pico(amount)} {currency}")
-    say(", ".join(f"{tally.events[name]} {name}" for name in OUTCOMES))
+    say(counted_outcomes(tally.events))
     for sentence in unpriced_sentences(tally):
         say(sentence)
