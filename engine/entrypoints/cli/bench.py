@@ -53,11 +53,11 @@ def stream(
         obtain_broker(Path(folder)) as broker,
     ):
         for name, single in (("batches of 50", False), ("single events", True)):
-            settings = _deployment(broker.bootstrap, partitions)
+            settings = new_deployment(broker.bootstrap, partitions)
             say(f"throughput, {name}: publishing {events:,} events ...")
             measuring.load(settings, events, single=single)
             results[name] = _throughput(settings, events, Path(folder))
-        settings = _deployment(broker.bootstrap, partitions)
+        settings = new_deployment(broker.bootstrap, partitions)
         say(f"latency: {rate:,} events/s for {seconds} s ...")
         results["latency"] = _latency(settings, rate, seconds, Path(folder))
     if as_json:
@@ -66,7 +66,8 @@ def stream(
         _print(results)
 
 
-def _deployment(bootstrap: str, partitions: int) -> KafkaSettings:
+def new_deployment(bootstrap: str, partitions: int) -> KafkaSettings:
+    """Make the topics of a deployment that nobody else has, open to any source."""
     settings = KafkaSettings(bootstrap, f"bench-{uuid.uuid4().hex[:8]}.")
     found_deployment(settings, partitions, to_any_source=True)
     return settings
@@ -129,7 +130,7 @@ def evidence(
         tempfile.TemporaryDirectory(prefix="tollbook-bench-") as name,
         obtain_broker(Path(name)) as broker,
     ):
-        folder, settings = Path(name), _deployment(broker.bootstrap, partitions)
+        folder, settings = Path(name), new_deployment(broker.bootstrap, partitions)
         say(f"publishing {events:,} events of {accounts:,} accounts ...")
         measuring.load(settings, events, single=False, accounts=accounts)
         with opened_log(settings) as log:

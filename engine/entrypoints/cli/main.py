@@ -29,6 +29,7 @@ from engine.entrypoints.cli import (
     audit,
     balance,
     bench,
+    bench_publisher,
     broker,
     clock,
     demo,
@@ -49,6 +50,7 @@ from engine.entrypoints.cli import (
     tariff_diff,
     topics,
     usage,
+    usage_completeness,
 )
 from engine.entrypoints.cli.common import EXIT_FAILED, say
 from engine.rating.errors import TollbookError
@@ -87,11 +89,13 @@ account.app.command("statement")(account_statement.statement)
 app.add_typer(source.app, name="source")
 app.add_typer(rules.app, name="rules")
 app.add_typer(usage.app, name="usage")
+usage.app.command("completeness")(usage_completeness.completeness)
 app.add_typer(rejections.app, name="rejections")
 app.add_typer(replaying.app, name="replay")
 app.add_typer(archive.app, name="archive")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
+bench.app.command("publisher")(bench_publisher.publisher)
 app.command("run")(stack.run_worker)
 app.command("project")(stack.run_projector)
 app.command("clock")(clock.clock)

@@ -1,0 +1,236 @@
+"""Delivery: one thread reads the spool in order and hands it to Kafka; another keeps the disk.
+
+A window of events is packed, sent with acks=all by an idempotent producer, and waited for; only
+then does the cursor move and the next window begin. Whatever goes wrong, the producer is thrown
+away, the thread waits (longer each time, up to a bound) and sends the same window again: what had
+arrived already is a duplicate, which the engine recognises. It tries for ever.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import kafka
+import structlog
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from engine.gateway.packing import Outgoing, pack
+from engine.gateway.spool import Spool, Window
+from engine.settings import KafkaSettings
+
+WINDOW_BYTES = 2 * 1024 * 1024
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+_ACKNOWLEDGE_SECONDS = 30.0
+_BOOTSTRAP_SECONDS = 5.0
+_log = structlog.get_logger()
+
+
+class Outlet(Protocol):
+    """Where records go. `send` returns once all are acknowledged, and raises if they are not."""
+
+    def partitions(self) -> int:
+        """Return how many partitions the usage topic has."""
+
+    def send(self, records: Sequence[Outgoing]) -> None:
+        """Write records, in order within each partition, and wait for them."""
+
+    def close(self) -> None:
+        """Let go of the connection, whatever was not acknowledged."""
+
+
+class KafkaOutlet:
+    """An idempotent producer for the usage topic of a deployment."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._topic = settings.topic("usage")
+        self._producer = kafka.KafkaProducer(
+            acks="all",
+            enable_idempotence=True,
+            compression_type="lz4",
+            batch_size=1024 * 1024,
+            linger_ms=0,
+            max_request_size=16 * 1024 * 1024,
+            allow_auto_create_topics=False,
+            max_block_ms=round(_BOOTSTRAP_SECONDS * 1_000),
+            bootstrap_timeout_ms=round(_BOOTSTRAP_SECONDS * 1_000),
+            request_timeout_ms=10_000,
+            delivery_timeout_ms=round(_ACKNOWLEDGE_SECONDS * 1_000),
+            **settings.client(),
+        )
+
+    def partitions(self) -> int:
+        """Return the topic's partition count. KafkaTimeoutError if it is not there."""
+        return len(self._producer.partitions_for(self._topic) or ())
+
+    def send(self, records: Sequence[Outgoing]) -> None:
+        """Send all, then wait for all."""
+        sent = [
+            self._producer.send(self._topic, key=key, value=value, partition=partition)
+            for partition, key, value in records
+        ]
+        for future in sent:
+            future.get(timeout=_ACKNOWLEDGE_SECONDS + _BOOTSTRAP_SECONDS)
+
+    def close(self) -> None:
+        """Close without waiting."""
+        with suppress(KafkaError):  # that it could not send the rest: it is sent again
+            self._producer.close(timeout=0)
+
+
+class Keeper:
+    """Syncs the spool and prepares its next segment, at an interval; wakes the sender."""
+
+    def __init__(self, spool: Spool, sync_seconds: float, wake: Callable[[], None]) -> None:
+        self._spool = spool
+        self._sync_seconds = sync_seconds
+        self._wake = wake
+        self._stop = threading.Event()
+        self._told_refused = spool.refused
+        self._next_tell = 0.0
+        self._thread = threading.Thread(target=self._run, name="tollbook-spool", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, after a last sync."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        is_last = False
+        while True:
+            try:
+                self._spool.prepare()
+                if self._spool.sync():
+                    self._wake()
+                    self._spool.warm()
+            except OSError as error:
+                _log.error("spool_not_synced", reason=str(error))
+                self._stop.wait(LONGEST_PAUSE_SECONDS)
+            self._tell()
+            if is_last:
+                return
+            is_last = self._stop.wait(self._sync_seconds)
+
+    def _tell(self) -> None:
+        """Say what went wrong on the request path, and not from there: once a second at most."""
+        tell_damages(self._spool)
+        refused, now = self._spool.refused, time.monotonic()
+        if refused != self._told_refused and now >= self._next_tell:
+            self._told_refused, self._next_tell = refused, now + 1
+            _log.error("spool_full", size_bytes=self._spool.size_bytes, refused=refused)
+
+
+class Sender:
+    """Delivers a spool, from a thread of its own, which closes the spool when it ends.
+
+    `last_error` is empty while all is well.
+    """
+
+    def __init__(self, spool: Spool, connect: Callable[[], Outlet]) -> None:
+        self.last_error = ""
+        self.delivered = 0
+        self._spool = spool
+        self._connect = connect
+        self._outlet: Outlet | None = None
+        self._partitions = 0
+        self._news = threading.Event()
+        self._stopping = threading.Event()
+        self._moved = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="tollbook-sender", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something to send."""
+        self._news.set()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Ask the thread to end after the window under way, and wait for it so long at most."""
+        self._stopping.set()
+        self._news.set()
+        self._thread.join(timeout_seconds)
+
+    def wait_for(self, sequence: int, timeout_seconds: float | None) -> bool:
+        """Wait until everything up to a sequence is acknowledged; say whether it is."""
+        with self._moved:
+            return self._moved.wait_for(
+                lambda: self._spool.acknowledged >= sequence or not self._thread.is_alive(),
+                timeout_seconds,
+            ) and (self._spool.acknowledged >= sequence)
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._stopping.is_set():
+            try:
+                self._drain()
+            except Exception as error:  # noqa: BLE001 - whatever the client raises, it is tried again
+                self._away(error, pause)
+                self._stopping.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            else:
+                pause = FIRST_PAUSE_SECONDS
+                self._news.wait()
+                self._news.clear()
+        self._disconnect()
+        self._spool.close()
+        with self._moved:
+            self._moved.notify_all()
+
+    def _drain(self) -> None:
+        """Deliver what is there, window by window."""
+        while not self._stopping.is_set() and (window := self._spool.read(WINDOW_BYTES)):
+            self._deliver(window)
+
+    def _deliver(self, window: Window) -> None:
+        if self._outlet is None:
+            self._outlet = self._connect()
+            self._partitions = self._outlet.partitions()
+            if not self._partitions:
+                raise KafkaTimeoutError("the usage topic does not exist")
+        self._outlet.send(list(pack(window.events, self._partitions)))
+        self._spool.acknowledge(window)
+        self.delivered += len(window.events)
+        if self.last_error:
+            self.last_error = ""
+            _log.info("broker_available", waiting=self._waiting())
+        with self._moved:
+            self._moved.notify_all()
+
+    def _away(self, error: Exception, pause: float) -> None:
+        self._disconnect()
+        self.last_error = f"{type(error).__name__}: {error}"
+        _log.warning("broker_unavailable", reason=self.last_error, pause_seconds=pause)
+
+    def _waiting(self) -> int:
+        return self._spool.last_sequence - self._spool.acknowledged
+
+    def _disconnect(self) -> None:
+        if self._outlet is not None:
+            outlet, self._outlet = self._outlet, None
+            outlet.close()
+
+
+def tell_started(spool: Spool) -> None:
+    """Say in what state a spool was found."""
+    tell_damages(spool)
+    _log.info(
+        "publisher_started",
+        publisher=spool.publisher,
+        sequence=spool.last_sequence,
+        waiting=spool.last_sequence - spool.acknowledged,
+    )
+
+
+def tell_damages(spool: Spool) -> None:
+    """Say which segments ended in something that is no record."""
+    while spool.damages:
+        segment, size_bytes = spool.damages.pop(0)
+        _log.warning("spool_damaged", segment=segment, size_bytes=size_bytes)
