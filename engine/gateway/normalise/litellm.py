@@ -1,0 +1,186 @@
+"""LiteLLM: the StandardLoggingPayload that its callbacks and loggers get for every call.
+
+The usage is that of the answer inside (`response.usage`): LiteLLM counts cached tokens into the prompt
+in every language but Anthropic's own, whose usage it passes on as it is. The counts at the top must
+agree with it. `response_cost` is a binary float of a price list: it is ignored.
+
+The account is what the proxy knows of the key: its organisation, else its team, else the key's hash.
+The alias of a key is not taken, because users may name their keys; nor are `end_user`, tags and
+request metadata, which the caller sends. The call id is a header that a caller can set too, so the
+event id adds when the attempt began.
+"""
+
+from collections.abc import Mapping
+
+from engine.gateway.normalise.anthropic import anthropic_calls, is_anthropic_usage
+from engine.gateway.normalise.call import (
+    CACHE_HIT,
+    ERROR_RESPONSE,
+    NO_MODEL_CALL,
+    Call,
+    Form,
+    Reading,
+)
+from engine.gateway.normalise.cohere import cohere_kinds
+from engine.gateway.normalise.gemini import gemini_kinds
+from engine.gateway.normalise.openai import has_usage, token_kinds, tool_kinds
+from engine.gateway.normalise.record import Context, Part
+from engine.rating.usage import TOKEN_KINDS
+
+_MICROSECONDS = 1_000_000
+_MILLISECONDS = 1_000
+_TOP = ("prompt_tokens", "completion_tokens", "total_tokens")
+_OPERATIONS = {
+    "completion": "chat",
+    "responses": "chat",
+    "anthropic_messages": "chat",
+    "generate_content": "chat",
+    "generate_content_stream": "chat",
+    "pass_through_endpoint": "chat",
+    "realtime": "chat",
+    "responses_websocket": "chat",
+    "text_completion": "completion",
+    "embedding": "embedding",
+    "image_generation": "image",
+    "image_edit": "image",
+    "image_variation": "image",
+    "transcription": "audio",
+    "speech": "audio",
+    "rerank": "rerank",
+    "search": "search",
+    "ocr": "ocr",
+    "create_video": "video",
+    "video_generation": "video",
+}
+"""Call types that use a model, without the letter of their asynchronous form."""
+
+
+def _fits(record: Part) -> bool:
+    data = record.data
+    return "call_type" in data and ("startTime" in data or "custom_llm_provider" in data)
+
+
+def _operation(call_type: str) -> str:
+    """Return the operation of a call type; empty if it uses no model (files, batches, agents)."""
+    name = call_type.lstrip("_")
+    return _OPERATIONS.get(name) or _OPERATIONS.get(name.removeprefix("a"), "")
+
+
+def _response_of(record: Part) -> Part:
+    """Return the answer, or nothing where logging redacts it to a text."""
+    response = record.data.get("response")
+    return Part(response if isinstance(response, Mapping) else {}, "response")
+
+
+def _usage_of(record: Part, response: Part) -> Part:
+    """Return the most detailed usage that the payload has: that of the answer, else at the top."""
+    for holder, name in (
+        (response, "usage"),
+        (response, "usageMetadata"),
+        (response, "meta"),
+        (record.part("metadata"), "usage_object"),
+        (record.part("hidden_params"), "usage_object"),
+    ):
+        if isinstance(holder.data.get(name), Mapping) and holder.data[name]:
+            return holder.part(name)
+    return Part({name: record.data.get(name) for name in _TOP})
+
+
+def _account_of(metadata: Part) -> str:
+    return metadata.text("user_api_key_org_id", "user_api_key_team_id", "user_api_key_hash")
+
+
+def _event_id(record: Part) -> str:
+    call_id = record.text("litellm_call_id", "id")
+    began = record.scaled(_MICROSECONDS, "startTime")
+    return f"{call_id}@{began}" if call_id and began is not None else call_id
+
+
+def _model_of(record: Part, provider: str) -> str:
+    return record.text("model").removeprefix(f"{provider}/")
+
+
+def _read(record: Part, context: Context) -> Reading:
+    """Read one call: an attempt that succeeded, streamed or not."""
+    del context
+    if record.data.get("status") == "failure":
+        return ERROR_RESPONSE
+    if record.data.get("cache_hit") is True:
+        return CACHE_HIT
+    operation = _operation(record.text("call_type"))
+    response = _response_of(record)
+    usage = _usage_of(record, response)
+    if not operation and not _counts_tokens(record, usage):
+        return NO_MODEL_CALL
+    metadata = record.part("metadata")
+    provider = record.text("custom_llm_provider")
+    call = Call(
+        quantities={},
+        provider=provider,
+        model=_model_of(record, provider),
+        operation=operation or "chat",
+        event_id=_event_id(record),
+        occurred_at=record.scaled(_MICROSECONDS, "endTime", "startTime"),
+        service_tier=response.text("service_tier") or usage.text("service_tier"),
+        account_id=_account_of(metadata),
+        subject=metadata.text("user_api_key_user_id", "user_api_key_alias"),
+        trace_id=record.text("trace_id"),
+    )
+    return _checked(record, _calls(record, response, usage, call))
+
+
+def _counts_tokens(record: Part, usage: Part) -> bool:
+    return has_usage(usage) and bool(record.count("total_tokens"))
+
+
+def _calls(record: Part, response: Part, usage: Part, call: Call) -> tuple[Call, ...]:
+    """Return the calls, by the language of the usage."""
+    if is_anthropic_usage(usage):
+        return anthropic_calls(usage, call)
+    if "promptTokenCount" in usage.data:
+        return (call._replace(quantities=gemini_kinds(usage)),)
+    if "billed_units" in usage.data:
+        return (call._replace(quantities=cohere_kinds(usage)),)
+    kinds = {**token_kinds(usage), **tool_kinds(response, usage)}
+    if not any(kinds.values()):
+        kinds = _counts(record, response, usage, call.operation)
+    return (call._replace(quantities=kinds),)
+
+
+def _counts(record: Part, response: Part, usage: Part, operation: str) -> dict[str, int]:
+    """Return what is counted of a call that counts no tokens."""
+    if operation == "image":
+        data = response.data.get("data")
+        return {"image": len(data) if isinstance(data, list) else 0}
+    if operation == "audio":
+        heard = usage.scaled(_MILLISECONDS, "seconds") or response.scaled(_MILLISECONDS, "duration")
+        spoken = record.data.get("messages")
+        return {
+            "millisecond": heard or 0,
+            "character": len(spoken) if isinstance(spoken, str) and not heard else 0,
+        }
+    if operation == "search":
+        return {"search": 1}
+    if operation == "ocr":
+        return {"page": response.part("usage_info").count("pages_processed")}
+    return {}
+
+
+def _checked(record: Part, calls: tuple[Call, ...]) -> tuple[Call, ...]:
+    """Add to the first call what the total at the top says beyond, or short of, the tokens found."""
+    total = record.counted("total_tokens")
+    if not total:
+        return calls
+    found = sum(
+        int(quantity)
+        for call in calls
+        for kind, quantity in call.quantities.items()
+        if kind in TOKEN_KINDS
+    )
+    first = calls[0]
+    known = int(first.quantities.get("unexplained", 0))
+    kinds = {**first.quantities, "unexplained": max(abs(total - found), known)}
+    return (first._replace(quantities=kinds), *calls[1:])
+
+
+FORMS = (Form("litellm", _fits, _read, _fits),)
