@@ -1,0 +1,121 @@
+"""What the callback does by itself: its settings, its spools, and that it never harms an answer."""
+
+import asyncio
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.gateway import Publisher
+from engine.gateway.litellm import Tollbook
+from engine.gateway.litellm_record import event_id_of, told_usage
+from engine.gateway.litellm_settings import LiteLLMSettings, litellm_settings, open_publisher
+from engine.rating.errors import InvalidDocument
+
+UNREACHABLE = {"TOLLBOOK_BOOTSTRAP": "127.0.0.1:9"}
+_HAS = {"org_id": "acme", "team_id": "red", "key_alias": "mine", "token": "4f2c", "user_id": "ann"}
+KEY = SimpleNamespace(**_HAS)
+
+
+def details(**changed: Any) -> dict[str, Any]:
+    """Return what LiteLLM knows of a call."""
+    return {
+        "litellm_call_id": "call-1",
+        "call_type": "acompletion",
+        "custom_llm_provider": "openai",
+        "model": "gpt-4o",
+        "start_time": datetime(2026, 11, 24, 9, 0, 0, 17),  # noqa: DTZ001 - as LiteLLM has it
+        **changed,
+    }
+
+
+def settings(folder: Path, **environment: str) -> LiteLLMSettings:
+    return litellm_settings({**UNREACHABLE, "TOLLBOOK_SPOOL": str(folder), **environment})
+
+
+def test_the_module_is_imported_without_litellm_and_opens_nothing() -> None:
+    program = (
+        "import sys, engine.gateway.litellm as module; "
+        "assert 'litellm' not in sys.modules and 'kafka' not in sys.modules, sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "account"),
+    [
+        ("organisation,team,key_hash", "acme"),
+        ("team", "red"),
+        ("key_alias, team", "mine"),
+        ("project,user", "ann"),
+        ("project", "house"),
+    ],
+)
+def test_the_account_is_the_first_named_part_that_the_key_has(
+    tmp_path: Path, names: str, account: str
+) -> None:
+    known = settings(tmp_path, TOLLBOOK_LITELLM_ACCOUNT=names, TOLLBOOK_ACCOUNT="house")
+    assert known.account_of(KEY) == account
+
+
+def test_a_call_without_a_key_is_charged_to_the_account_of_the_settings(tmp_path: Path) -> None:
+    assert settings(tmp_path, TOLLBOOK_ACCOUNT="house").account_of(None) == "house"
+    assert settings(tmp_path).account_of(None) == ""
+
+
+@pytest.mark.parametrize("names", ["end_user", ",", "team,customer"])
+def test_an_account_that_the_caller_could_name_is_refused(tmp_path: Path, names: str) -> None:
+    with pytest.raises(InvalidDocument, match="TOLLBOOK_LITELLM_ACCOUNT"):
+        settings(tmp_path, TOLLBOOK_LITELLM_ACCOUNT=names)
+
+
+def test_without_a_broker_the_proxy_does_not_start() -> None:
+    with pytest.raises(InvalidDocument, match="TOLLBOOK_BOOTSTRAP"):
+        litellm_settings({})
+
+
+def test_each_process_of_a_proxy_has_a_spool_and_a_name_of_its_own(tmp_path: Path) -> None:
+    known = settings(tmp_path)
+    with open_publisher(known) as first, open_publisher(known) as second:
+        assert first.stats.publisher != second.stats.publisher
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["litellm-1", "litellm-2"]
+
+
+def test_an_answer_goes_out_although_its_usage_can_not_be_kept(tmp_path: Path) -> None:
+    def broken(known: LiteLLMSettings) -> Publisher:
+        raise OSError(28, "no room", str(known.spool))
+
+    tollbook = Tollbook(settings(tmp_path), broken)
+    usage = SimpleNamespace(prompt_tokens=1, model_dump=lambda **_: {"prompt_tokens": 1})
+    answer = SimpleNamespace(id="chatcmpl-1", usage=usage)
+    data = {"litellm_logging_obj": SimpleNamespace(model_call_details=details())}
+    asyncio.run(tollbook.async_post_call_success_hook(data, KEY, answer))
+    assert tollbook.counts["lost"] == 1
+
+
+def test_an_event_has_the_same_id_in_hook_and_log_and_another_in_another_call() -> None:
+    one = event_id_of(details(), {"id": "chatcmpl-1"})
+    assert one == event_id_of(details(), {"id": "chatcmpl-1"})
+    later = datetime(2026, 11, 24, 9, 0, 0, 18)  # noqa: DTZ001 - as LiteLLM has it
+    others = [
+        event_id_of(details(), {"id": "chatcmpl-2"}),
+        event_id_of(details(start_time=later), {"id": "chatcmpl-1"}),
+        event_id_of(details(litellm_call_id="call-2"), {"id": "chatcmpl-1"}),
+    ]
+    assert len({one, *others}) == 4
+
+
+def test_a_call_id_of_any_length_and_content_gives_an_id_that_an_event_may_have() -> None:
+    identity = event_id_of(details(litellm_call_id="\u2028\x00é" * 200), {"id": None})
+    assert len(identity) <= 256
+    assert identity.startswith("é" * 128)
+
+
+def test_the_last_usage_of_a_stream_counts() -> None:
+    chunks = [SimpleNamespace(usage=told) for told in (None, "first", "last", None)]
+    assert told_usage(chunks) == "last"
+    assert told_usage(chunks[:1]) is None
