@@ -27,7 +27,6 @@ _FRAME = struct.Struct("<II")
 _ABOUT = struct.Struct("<QI")
 HEADER_BYTES = _HEADER.size + _CHECKSUM.size
 FRAME_BYTES = _FRAME.size + _ABOUT.size
-_PAGE = mmap.PAGESIZE
 _END = b"\0\0\0\0"
 
 
@@ -120,16 +119,6 @@ class Segment:
     def sync(self) -> None:
         """Bring everything to the disk; lets other threads run."""
         getattr(os, "fdatasync", os.fsync)(self._descriptor)
-
-    def warm(self, ahead: int) -> None:
-        """Write a zero where a zero stands, `ahead` pages behind the end.
-
-        The first write to a page after a sync goes through the file system, which takes tens of
-        microseconds: better here than in `append`.
-        """
-        place = self.end if not ahead else (self.end // _PAGE + ahead) * _PAGE
-        if place < self.size:
-            self._map[place] = 0
 
     def close(self) -> None:
         """Let go of the file. Again is no error."""

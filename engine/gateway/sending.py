@@ -108,7 +108,6 @@ class Keeper:
                 self._spool.prepare()
                 if self._spool.sync():
                     self._wake()
-                    self._spool.warm()
             except OSError as error:
                 _log.error("spool_not_synced", reason=str(error))
                 self._stop.wait(LONGEST_PAUSE_SECONDS)

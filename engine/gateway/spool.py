@@ -33,7 +33,6 @@ MAX_BYTES = 1024 * 1024 * 1024
 _SUFFIX_BYTES = 4
 _END_BYTES = 1_024
 """More than the publisher's name, the sequence and the end of a segment take."""
-_WARM_PAGES = 8
 
 
 class Window(NamedTuple):
@@ -54,7 +53,8 @@ class Spool:
     """The spool of one folder, held by this process alone. SpoolInUse if another one has it.
 
     `append` may be called from any thread. `sync` and `prepare` belong to one thread, `read` and
-    `acknowledge` to one thread.
+    `acknowledge` to one thread. Those two take the lock of `append` only where segments change: a
+    thread that waits for the interpreter while it holds the lock holds up requests.
     """
 
     def __init__(
@@ -131,9 +131,11 @@ class Spool:
         written = self._written()
         if written.sequence == self._synced.sequence:
             return False
-        with self._lock:
-            done, self._to_sync = self._to_sync, []
-            active = self._active
+        active = self._active
+        done: list[Segment] = []
+        if self._to_sync:  # `append` puts a segment here before it makes the next one active
+            with self._lock:
+                done, self._to_sync = self._to_sync, []
         for segment in done:
             segment.sync()
         if active is not None and active not in done:
@@ -141,18 +143,12 @@ class Spool:
         if done:
             _sync_folder(self.folder)
         self._synced = written
-        with self._lock:
-            for segment in done:
-                if segment is not self._reading:
-                    segment.close()
-        return True
-
-    def warm(self) -> None:
-        """Ready the pages that the next events will be written to; each under the lock."""
-        for ahead in range(_WARM_PAGES):
+        if done:
             with self._lock:
-                if self._active is not None:
-                    self._active.warm(ahead)
+                for segment in done:
+                    if segment is not self._reading:
+                        segment.close()
+        return True
 
     def prepare(self) -> None:
         """Make the next segment before it is needed, if there is room for it."""
@@ -232,16 +228,17 @@ class Spool:
         return Segment.create(path, self._segment_bytes)
 
     def _written(self) -> Position:
-        with self._lock:
-            if self._active is None:
-                return self._cursor.position
-            return Position(self._active.number, self._active.end, self._last_sequence)
+        """Return how far events stand: in this order, the sequence is never ahead of the place."""
+        sequence, active = self._last_sequence, self._active
+        if active is None:
+            return self._cursor.position
+        return Position(active.number, active.end, sequence)
 
     def _open_next(self) -> Segment | None:
         """Return the segment to read from, opened; None if there is none."""
+        if self._reading is not None:
+            return self._reading
         with self._lock:
-            if self._reading is not None:
-                return self._reading
             number = next((n for n in self._numbers if n >= self._read_to.segment), None)
             if number is None:
                 return None
