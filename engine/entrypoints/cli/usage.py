@@ -1,5 +1,6 @@
 """`tollbook usage`: publish usage events from files."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from engine.adapters.documents.usage import parse_usage, read_json
 from engine.adapters.kafka.publisher import KafkaPublisher
 from engine.adapters.signing import read_keys
+from engine.entrypoints.cli import usage_normalise
 from engine.entrypoints.cli.common import (
     EXIT_REJECTED,
     AsJson,
@@ -18,9 +20,24 @@ from engine.entrypoints.cli.common import (
     read_lines,
     say,
 )
+from engine.entrypoints.cli.usage_backfill import Backfill, publish_file
+from engine.entrypoints.cli.usage_records import (
+    Account,
+    IdPrefix,
+    Model,
+    OccurredAt,
+    Operation,
+    PassThroughCost,
+    Provider,
+    Source,
+    Subject,
+    check_format,
+)
+from engine.gateway.normalise import Context
 from engine.rating.errors import InvalidDocument, Refusal
 
 app = typer.Typer(help="Usage events: what gateways publish.", no_args_is_help=True)
+app.command("normalise")(usage_normalise.normalise)
 
 
 @app.callback()
@@ -30,13 +47,28 @@ def usage() -> None:
 
 @app.command()
 def publish(
-    file: Annotated[Path, typer.Argument(help="Usage events, one JSON object a line; - is stdin.")],
-    source: Annotated[
-        str | None, typer.Option(help="With --key-file: the source that signs.")
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="One JSON object a line; - is stdin.")
+    ],
+    form: Annotated[
+        str | None,
+        typer.Option("--from", help="The files hold raw records of this format, or auto."),
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="With --from: from the start, not from the position.")
+    ] = False,
+    account: Account = "",
+    source: Source = "",
+    subject: Subject = "",
+    occurred_at: OccurredAt = "",
+    provider: Provider = "",
+    operation: Operation = "",
+    model: Model = "",
+    id_prefix: IdPrefix = "",
+    pass_through_cost: PassThroughCost = False,
     key_file: Annotated[
         Path | None,
-        typer.Option(help="Keys by source; records are signed with the source's first."),
+        typer.Option(help="Keys by source; records are signed with the first of --source."),
     ] = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
@@ -47,36 +79,73 @@ def publish(
     a file again is safe: each event is charged once.
     Where sources sign, --source and --key-file sign every record; publish each source's file apart.
 
+    With --from, lines are raw records of a gateway or provider, made usage events as `usage
+    normalise` makes them (its options say what records do not). How far a file was published is
+    kept beside it, in FILE.position: a backfill that was broken off goes on where Kafka last
+    acknowledged.
+
     Example: tollbook usage publish usage.jsonl
 
     Exit codes: 0 all published; 1 Kafka did not acknowledge; 4 some lines were not usage events.
     """
-    published = refused = 0
-    with (
-        KafkaPublisher(kafka(bootstrap), signing_key=_signing_key(source, key_file)) as publisher,
-        progress_bar("publishing", None) as progress,
-    ):
+    counts: Counter[str] = Counter()
+    context = Context(
+        account_id=account,
+        source=source,
+        subject=subject,
+        occurred_at=occurred_at,
+        provider=provider,
+        operation=operation,
+        model=model,
+        pass_through_cost=pass_through_cost,
+    )
+    if id_prefix and len(files) > 1:
+        raise InvalidDocument("--id-prefix", id_prefix, "one FILE: lines of two have one number")
+    backfill = None
+    if form is not None:
+        backfill = Backfill(check_format(form), context, id_prefix, again)
+    elif again or id_prefix or context != Context(source=source):
+        raise InvalidDocument("--from", None, "a format: the other options are for raw records")
+    signing_key = _signing_key(source, key_file)
+    with KafkaPublisher(kafka(bootstrap), signing_key=signing_key) as publisher:
+        for file in files:
+            if backfill is None:
+                counts += _publish_events(publisher, file)
+            else:
+                counts += publish_file(publisher, file, backfill)
+    columns = _COLUMNS if backfill is None else _COLUMNS_OF_RECORDS
+    summary = {column: counts[column] for column in columns}
+    print_rows(columns, [summary], as_json=as_json, numbers=" ".join(columns))
+    if counts["refused"]:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+_COLUMNS = ("published", "refused")
+_COLUMNS_OF_RECORDS = ("published", "not_charged", "refused")
+
+
+def _publish_events(publisher: KafkaPublisher, file: Path) -> Counter[str]:
+    """Publish a file of usage events; return counts of published and refused."""
+    counts: Counter[str] = Counter()
+    with progress_bar("publishing", None) as progress:
         for number, text in read_lines(file):
             data = read_json(text)
             fields = data if isinstance(data, Refusal) else parse_usage(data)
             if isinstance(fields, Refusal):
                 say(f"{file}:{number}: {fields.code}: {fields.explanation}")
-                refused += 1
+                counts["refused"] += 1
             else:
                 publisher.usage(fields)
-                published += 1
+                counts["published"] += 1
             progress(1)
-    summary = {"published": published, "refused": refused}
-    print_rows(tuple(summary), [summary], as_json=as_json, numbers="published refused")
-    if refused:
-        raise typer.Exit(EXIT_REJECTED)
+    return counts
 
 
-def _signing_key(source: str | None, key_file: Path | None) -> bytes | None:
+def _signing_key(source: str, key_file: Path | None) -> bytes | None:
     """Return the key that signs; None without a key file. InvalidDocument if it has none."""
     if key_file is None:
         return None
-    keys = read_keys(key_file).get(source or "", ())
+    keys = read_keys(key_file).get(source, ())
     if not keys:
         raise InvalidDocument(f"--key-file {key_file}", "no key", f"one of --source {source!r}")
     return keys[0]

@@ -16,6 +16,7 @@ from engine.rating.errors import Refusal
 _MAX_BITS = 127
 """Of a number in a record; what is larger is refused before any arithmetic is done with it."""
 
+_TOO_MANY = 2**63
 _MAX_DIGITS = 19
 """Of a whole number of 63 bits."""
 
@@ -86,7 +87,7 @@ class Part:
         """Return the name and value of the first field that is there; (first name, None) if none."""
         for name in names:
             value = self.data.get(name)
-            if value is not None and not (isinstance(value, str) and value in ABSENT_TEXTS):
+            if value is not None and value not in ABSENT_TEXTS:
                 return name, value
         return names[0], None
 
@@ -95,7 +96,7 @@ class Part:
         name, value = self.find(*names)
         if value is None:
             return Part({}, self.path(name))
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             raise Unusable(self.path(name), value, "an object")
         return Part(value, self.path(name))
 
@@ -115,7 +116,9 @@ class Part:
     def counted(self, *names: str) -> int | None:
         """Return a count; None if it is absent."""
         name, value = self.find(*names)
-        return None if value is None else whole(self.path(name), value)
+        if value is None or (type(value) is int and 0 <= value < _TOO_MANY):
+            return value  # nearly always
+        return whole(self.path(name), value)
 
     def count(self, *names: str) -> int:
         """Return a count; 0 if it is absent."""
@@ -162,7 +165,7 @@ def whole(place: str, value: Any) -> int:
     is_digits = isinstance(value, str) and value.isascii() and value.isdigit()
     is_round = isinstance(value, float) and abs(value) < 2**53 and value.is_integer()
     found = int(value) if (is_digits and len(value) <= _MAX_DIGITS) or is_round else value
-    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < 2**63:
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found < _TOO_MANY:
         raise Unusable(place, value, "a whole number of 0 or more")
     return found
 

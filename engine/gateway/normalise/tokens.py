@@ -58,9 +58,11 @@ def disjoint(reported: Reported) -> dict[str, int]:
 
 def _wholes(reported: Reported) -> tuple[int, int, int]:
     """Return all input, all output, and by how much the total differs from them."""
-    if reported.total is None:
+    difference = 0
+    if reported.total is not None:
+        difference = reported.total - reported.input - reported.output
+    if not difference:
         return reported.input, reported.output, 0
-    difference = reported.total - reported.input - reported.output
     beside_input = (
         reported.cache_read + reported.cache_write_5m + reported.cache_write_1h,
         reported.tool_input,
