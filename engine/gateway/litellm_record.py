@@ -20,14 +20,21 @@ _TELL_UNASKED = ("anthropic", "bedrock", "gemini", "vertex_ai")
 _TELL_IN_ANSWER = ("acompletion", "atext_completion", "aembedding", "aresponses")
 """Call types whose answer is in the provider's own terms when the proxy's hook sees it."""
 
+_MESSAGES = "anthropic_messages"
+_STREAMS_THAT_TELL = ("aresponses", "responses", _MESSAGES)
+"""Call types whose streams end with usage: the protocol, or LiteLLM on its way to it, asks for it."""
+
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 def names_usage(details: Mapping[str, Any], response: Any) -> bool:
     """Say whether an answer itself says all that is charged of it: what it is and its tokens."""
-    usage = getattr(response, "usage", None)
-    told = hasattr(usage, "prompt_tokens") or hasattr(usage, "input_tokens")
-    return told and details.get("call_type") in _TELL_IN_ANSWER
+    usage = _of(response, "usage")
+    if _of(usage, "prompt_tokens") is None and _of(usage, "input_tokens") is None:
+        return False
+    if details.get("call_type") == _MESSAGES:  # others' usage, told in Anthropic's words, has gaps
+        return details.get("custom_llm_provider") in _TELL_UNASKED
+    return details.get("call_type") in _TELL_IN_ANSWER
 
 
 def told_usage(chunks: Sequence[Any]) -> Any:
@@ -40,11 +47,11 @@ def from_response(
     details: Mapping[str, Any], response: Any, usage: Any = None, *, is_stream: bool = False
 ) -> dict[str, Any]:
     """Return the record of an answer. `usage`: of a stream, None where it never came."""
-    told = usage if is_stream else response.usage
-    hidden = getattr(response, "_hidden_params", None) or {}
-    tokens = told.model_dump(exclude_none=True) if told is not None else None
+    tokens = _plain(usage if is_stream else _of(response, "usage"))
+    hidden = _of(response, "_hidden_params") or {}
+    identity = _of(response, "id")
     return {
-        "id": getattr(response, "id", None) or details.get("litellm_call_id"),
+        "id": identity or details.get("litellm_call_id"),
         "litellm_call_id": details.get("litellm_call_id"),
         "trace_id": printable(details.get("litellm_trace_id")),
         "call_type": details.get("call_type"),
@@ -57,18 +64,30 @@ def from_response(
         "endTime": time(),
         **{name: (tokens or {}).get(name, 0) for name in _TOKENS},
         "response": {
-            "id": getattr(response, "id", None),
+            "id": identity,
             "usage": tokens,
-            "service_tier": getattr(response, "service_tier", None),
-            "output": [_tool(item) for item in getattr(response, "output", None) or ()],
+            "service_tier": _of(response, "service_tier"),
+            "output": [_tool(item) for item in _of(response, "output") or ()],
         },
     }
 
 
+def _of(answer: Any, name: str) -> Any:
+    """Return a part of an answer, which LiteLLM has as an object or, for some routes, as JSON."""
+    return answer.get(name) if isinstance(answer, Mapping) else getattr(answer, name, None)
+
+
+def _plain(usage: Any) -> dict[str, Any] | None:
+    if usage is None or isinstance(usage, Mapping):
+        return usage and dict(usage)
+    told: dict[str, Any] = usage.model_dump(exclude_none=True)
+    return told
+
+
 def _tool(item: Any) -> dict[str, Any]:
     """Return of an output item what says whether it is a tool call that is billed."""
-    data = item if isinstance(item, Mapping) else item.model_dump()
-    return {name: data.get(name) for name in ("type", "action")}
+    action = _of(item, "action")
+    return {"type": _of(item, "type"), "action": {"type": _of(action, "type")} if action else None}
 
 
 def from_log(details: Mapping[str, Any], was_told: bool | None) -> dict[str, Any]:
@@ -91,7 +110,11 @@ def _is_told(details: Mapping[str, Any], was_told: bool | None) -> bool:
     if was_told is not None:
         return was_told
     options = details.get("stream_options") or {}
-    return bool(options.get("include_usage")) or details.get("custom_llm_provider") in _TELL_UNASKED
+    return (
+        bool(options.get("include_usage"))
+        or details.get("custom_llm_provider") in _TELL_UNASKED
+        or details.get("call_type") in _STREAMS_THAT_TELL
+    )
 
 
 def event_id_of(details: Mapping[str, Any], record: Mapping[str, Any]) -> str:

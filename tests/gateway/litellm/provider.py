@@ -35,6 +35,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(500, {"error": {"message": "broken", "type": "server_error"}})
         elif self.path.endswith("/embeddings"):
             self._answer(200, _embedding(body["model"]))
+        elif self.path.endswith("/messages"):
+            self._answer(200, _message(body["model"]))
+        elif self.path.endswith("/responses") and body.get("stream"):
+            done = {"type": "response.completed", "response": _response(body["model"])}
+            self._send_events([f"event: response.completed\ndata: {json.dumps(done)}\n\n"])
         elif self.path.endswith("/responses"):
             self._answer(200, _response(body["model"]))
         elif body.get("stream"):
@@ -51,24 +56,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def _stream(self, body: dict[str, Any]) -> None:
+        model = body["model"]
+        tells = model != "silent" and (body.get("stream_options") or {}).get("include_usage")
+        chunks = [f"data: {json.dumps(chunk)}\n\n" for chunk in _chunks(model, bool(tells))]
+        if model == "breaks-off":
+            self._send_events(chunks[:1], length=1_000_000)
+        else:
+            self._send_events([*chunks, "data: [DONE]\n\n"], pause=0.2 * (model == "slow"))
+
+    def _send_events(self, events: list[str], length: int | None = None, pause: float = 0) -> None:
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
-        if body["model"] == "breaks-off":
-            self.send_header("Content-Length", "1000000")
+        if length is not None:
+            self.send_header("Content-Length", str(length))
         self.end_headers()
-        tells = body["model"] != "silent" and (body.get("stream_options") or {}).get(
-            "include_usage"
-        )
         try:
-            for chunk in _chunks(body["model"], bool(tells)):
-                self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
-                if body["model"] == "breaks-off":
-                    return
-                if body["model"] == "slow":
-                    time.sleep(0.2)
-            self.wfile.write(b"data: [DONE]\n\n")
+            for event in events:
+                self.wfile.write(event.encode())
+                time.sleep(pause)
         except ConnectionError:
             return  # the caller hung up
 
@@ -125,6 +132,23 @@ def _response(model: str) -> dict[str, Any]:
             "output_tokens": 20,
             "output_tokens_details": {"reasoning_tokens": 5},
             "total_tokens": 120,
+        },
+    }
+
+
+def _message(model: str) -> dict[str, Any]:
+    return {
+        "id": f"msg_{next(_numbers)}",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [{"type": "text", "text": "Hello there"}],
+        "stop_reason": "end_turn",
+        "usage": {
+            "input_tokens": 60,
+            "cache_read_input_tokens": 40,
+            "cache_creation_input_tokens": 0,
+            "output_tokens": 20,
         },
     }
 

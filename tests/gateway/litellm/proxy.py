@@ -27,6 +27,7 @@ model_list:
   - {{model_name: gpt, litellm_params: {{model: openai/gpt-4o, {reach}}}}}
   - {{model_name: silent, litellm_params: {{model: openai/silent, {reach}}}}}
   - {{model_name: breaks-off, litellm_params: {{model: openai/breaks-off, {reach}}}}}
+  - {{model_name: claude, litellm_params: {{model: anthropic/claude-sonnet-4-5, {claude}}}}}
   - {{model_name: slow, litellm_params: {{model: openai/slow, {reach}}}}}
   - {{model_name: broken, litellm_params: {{model: openai/broken, {reach}}}}}
   - {{model_name: falls-back, litellm_params: {{model: openai/broken, {reach}}}}}
@@ -61,7 +62,10 @@ class Proxy:
         self._python, self._folder = python, folder
         self._config = folder / "config.yaml"
         self._config.write_text(
-            _CONFIG.format(reach=f"api_base: '{provider}', api_key: sk-provider")
+            _CONFIG.format(
+                reach=f"api_base: '{provider}', api_key: sk-provider",
+                claude=f"api_base: '{provider.removesuffix('/v1')}', api_key: sk-provider",
+            )
         )
         self.log = folder / "proxy.log"
         self._environment = {

@@ -26,6 +26,11 @@ FORGED: dict[str, Any] = {
 WHOLE = {"input": 60, "cache_read": 40, "output": 15, "reasoning": 5}
 KEY_HASH = sha256(b"sk-alias").hexdigest()
 MANY = 8
+UNUSUAL = {
+    0: ("gpt", "/v1/responses"),
+    2: ("claude", "/v1/messages"),
+    4: ("embed", "/v1/embeddings"),
+}
 PATIENCE_SECONDS = 20.0
 
 
@@ -48,6 +53,10 @@ class Calls:
             "fallback": proxy.call("falls-back"),
             "cached": proxy.call("gpt", **from_cache),
             "responses": proxy.call("gpt", path="/v1/responses"),
+            "responses stream": proxy.call("gpt", path="/v1/responses", stream=True),
+            "messages stream": proxy.call("gpt", path="/v1/messages", stream=True, max_tokens=9),
+            "claude": proxy.call("claude"),
+            "claude messages": proxy.call("claude", path="/v1/messages", max_tokens=50),
             "messages": proxy.call("gpt", path="/v1/messages", max_tokens=50),
             "embedding": proxy.call("embed"),
             "team": proxy.call("gpt", key="sk-globex"),
@@ -98,7 +107,9 @@ def quantities(event: Mapping[str, object]) -> dict[str, int]:
         "fallback",
         "team",
         "responses",
+        "responses stream",
         "messages",
+        "messages stream",
     ],
 )
 def test_an_answered_call_is_in_the_spool_with_its_disjoint_kinds(calls: Calls, name: str) -> None:
@@ -106,6 +117,13 @@ def test_an_answered_call_is_in_the_spool_with_its_disjoint_kinds(calls: Calls, 
     assert calls.answers[name].status == 200
     assert quantities(event) == WHOLE
     assert (event["provider"], event["model"]) == ("openai", "gpt-4o")
+
+
+@pytest.mark.parametrize("name", ["claude", "claude messages"])
+def test_a_call_of_claude_is_in_the_spool_in_both_languages(calls: Calls, name: str) -> None:
+    event = calls.event(name)
+    assert quantities(event) == {"input": 60, "cache_read": 40, "output": 20}
+    assert (event["provider"], event["model"]) == ("anthropic", "claude-sonnet-4-5")
 
 
 def test_a_stream_whose_usage_never_came_is_unexplained_and_no_estimate(calls: Calls) -> None:
@@ -174,14 +192,16 @@ def test_a_proxy_killed_mid_traffic_has_every_answered_call_in_its_spool_once(
 ) -> None:
     proxy = new_proxy()
     answered: list[str] = []
+    statuses: set[int] = set()
 
     def traffic(number: int) -> None:
         is_stream = number % 2 == 1
-        path = "/v1/responses" if number == 0 else "/v1/chat/completions"
+        model, path = UNUSUAL.get(number, ("gpt", "/v1/chat/completions"))
         try:
             while True:
-                answer = proxy.call("gpt", path=path, stream=is_stream)
-                if answer.status == 200 and (b"[DONE]" in answer.body or not is_stream):
+                answer = proxy.call(model, path=path, stream=is_stream, max_tokens=50)
+                statuses.add(answer.status)
+                if not is_stream or b"[DONE]" in answer.body:
                     answered.append(answer.call_id)
         except (OSError, EOFError, ValueError):
             return  # the proxy died
@@ -198,6 +218,7 @@ def test_a_proxy_killed_mid_traffic_has_every_answered_call_in_its_spool_once(
         for thread in threads:
             thread.join(PATIENCE_SECONDS)
         assert len(answered) > 20 * (round_ + 1)
+    assert statuses == {200}
     ids = [event["event_id"] for event in proxy.spooled()]
     calls = [event_id.partition("/")[0] for event_id in ids]
     assert len(set(ids)) == len(ids)
