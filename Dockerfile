@@ -6,7 +6,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY engine engine
 COPY replay replay
 COPY schemas schemas
-RUN pip install --no-cache-dir --constraint constraints.txt '.[engine]' \
+RUN pip install --no-cache-dir --constraint constraints.txt '.[engine,http]' \
     && useradd --create-home tollbook \
     && install --directory --owner=tollbook /var/lib/tollbook /var/lib/tollbook-archive
 

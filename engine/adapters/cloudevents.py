@@ -61,11 +61,11 @@ def decode_cloudevents(value: bytes, headers: Headers) -> list[Fields | Refusal]
     if isinstance(data, Refusal):
         return data
     if "specversion" in attributes and not is_structured:
-        return [_read_event({**attributes, "data": data})]
+        return [read_event({**attributes, "data": data})]
     events = data if isinstance(data, list) else [data]
     if not events:
         return Refusal("empty_batch", "value: got no event, expected at least one")
-    return [_read_event(event) for event in events]
+    return [read_event(event) for event in events]
 
 
 def _read_headers(headers: Headers) -> dict[str, Any] | Refusal:
@@ -99,7 +99,8 @@ def _is_json(media_type: str) -> bool:
     return media_type.endswith("+json") and not media_type.startswith(_STRUCTURED)
 
 
-def _read_event(event: Any) -> Fields | Refusal:
+def read_event(event: Any) -> Fields | Refusal:
+    """Return the fields of one event, or why it can not be read: an object with its `data` inside."""
     if not isinstance(event, dict):
         return _invalid("event", event, "an object")
     for name in _REQUIRED:

@@ -13,6 +13,7 @@ from typer.main import get_command
 from engine.adapters.metrics import ProcessTelemetry, ProjectorTelemetry, WorkerTelemetry
 from engine.adapters.metrics_server import PATHS
 from engine.entrypoints.cli.main import app
+from engine.http.metrics import HttpTelemetry
 from engine.settings import KafkaSettings
 from tests.docs.events import events
 from tests.docs.pages import DOCS, ROOT
@@ -35,7 +36,9 @@ _SUFFIX = re.compile(r"_(bucket|count|sum)$")
 def exposed() -> dict[str, tuple[str, frozenset[str]]]:
     """Return type and labels of every metric of ours, as it is named in Prometheus."""
     found: dict[str, tuple[str, frozenset[str]]] = {}
-    telemetries: list[ProcessTelemetry] = [WorkerTelemetry("a"), ProjectorTelemetry("a")]
+    telemetries: list[ProcessTelemetry] = [
+        WorkerTelemetry("a"), ProjectorTelemetry("a"), HttpTelemetry("a"),
+    ]  # fmt: skip
     for telemetry in telemetries:
         for metric in vars(telemetry).values():
             if hasattr(metric, "_labelnames"):
@@ -150,7 +153,7 @@ def test_every_event_is_documented_once_with_its_fields_and_no_other() -> None:
 
 def test_compose_runs_every_part_of_the_stack() -> None:
     assert set(SERVICES) == {
-        "kafka", "init", "worker-1", "worker-2", "projector", "clock", "archiver", "prometheus",
+        "kafka", "init", "worker-1", "worker-2", "projector", "http", "clock", "archiver", "prometheus",
         "grafana",
     }  # fmt: skip
 

@@ -29,18 +29,21 @@ from engine.entrypoints.cli import (
     audit,
     balance,
     bench,
+    bench_http,
     bench_publisher,
     broker,
     clock,
     demo,
     doctor,
     exchange_rate,
+    http_key,
     price_lists,
     rate,
     rejections,
     replaying,
     rules,
     schema,
+    serve,
     source,
     sql,
     stack,
@@ -90,15 +93,18 @@ app.add_typer(source.app, name="source")
 app.add_typer(rules.app, name="rules")
 app.add_typer(usage.app, name="usage")
 usage.app.command("completeness")(usage_completeness.completeness)
+app.add_typer(http_key.app, name="http-key")
 app.add_typer(rejections.app, name="rejections")
 app.add_typer(replaying.app, name="replay")
 app.add_typer(archive.app, name="archive")
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 bench.app.command("publisher")(bench_publisher.publisher)
+bench.app.command("http")(bench_http.http)
 app.command("run")(stack.run_worker)
 app.command("project")(stack.run_projector)
 app.command("clock")(clock.clock)
+app.command("serve")(serve.serve)
 app.command("up")(stack.up)
 app.command("balance")(balance.balance)
 app.command("alerts")(alerts.alerts)

@@ -1,0 +1,171 @@
+"""What a body is: its format, and the records in it, not yet looked into.
+
+The format is said by the query (`format=`), the header `tollbook-format` or the media type; JSON of
+which nothing is said is native usage JSON, or CloudEvents if it says `specversion`. CloudEvents of
+another type than ours are taken only if `format` says so: a misspelt type must not be charged as
+something else. A body is one record, a JSON array of records, or JSON lines. A bad line is a refused record and does not take its
+neighbours along; a body that is no JSON at all is refused as a whole.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from engine.adapters.documents.usage import read_json
+from engine.gateway.normalise import FORMATS
+from engine.http.problem import Problem
+from engine.rating.errors import Refusal
+
+NATIVE = "usage"
+CLOUDEVENTS = "cloudevents"
+OWN_CLOUDEVENTS = "usage in cloudevents"
+"""What CloudEvents are unless `format` says that other types than ours are meant too."""
+AUTO = "auto"
+OF_BODY = (AUTO, *FORMATS)
+"""What `format` may say."""
+FORMAT_HEADER = "tollbook-format"
+MAX_RECORDS = 10_000
+"""Of one body."""
+
+_CLOUDEVENT = "application/cloudevents+json"
+_CLOUDEVENT_BATCH = "application/cloudevents-batch+json"
+_LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
+_JSON = "application/json"
+MEDIA_TYPES = (_JSON, _CLOUDEVENT, _CLOUDEVENT_BATCH, *_LINES)
+_CE_HEADER = "ce-"
+
+
+class Body(NamedTuple):
+    """The records of a body, or why one of them is none, and how each is to be read.
+
+    `envelope`: the attributes of a CloudEvent in binary mode, which stand in headers.
+    """
+
+    form: str
+    records: list[Any]
+    envelope: tuple[tuple[str, str], ...] = ()
+
+
+def read_body(data: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -> Body:
+    """Return what a body is.
+
+    Problem: invalid_parameter, media_type_not_supported, invalid_body, too_many_records.
+    """
+    media_type = headers.get("content-type", _JSON).partition(";")[0].strip().lower()
+    if media_type not in MEDIA_TYPES:
+        raise Problem(
+            "media_type_not_supported",
+            f"content-type: got {media_type!r}, expected one of {', '.join(MEDIA_TYPES)}",
+        )
+    said = _format_said(headers, query)
+    envelope = tuple(
+        (name.removeprefix(_CE_HEADER), unquote(value))
+        for name, value in headers.items()
+        if name.startswith(_CE_HEADER)
+    )
+    if envelope and said in ("", CLOUDEVENTS) and media_type == _JSON:
+        return Body(said or OWN_CLOUDEVENTS, [_json(data)], envelope)
+    if media_type in (_CLOUDEVENT, _CLOUDEVENT_BATCH):
+        return Body(_form_of_cloudevents(said), _cloudevents(data, media_type))
+    records = _records(data, is_lines=media_type in _LINES)
+    return Body(said or (OWN_CLOUDEVENTS if _has_envelope(records) else NATIVE), records)
+
+
+def _form_of_cloudevents(said: str) -> str:
+    if said not in ("", AUTO, CLOUDEVENTS):
+        raise Problem(
+            "invalid_parameter", f"format: got {said!r} with the media type of {CLOUDEVENTS}"
+        )
+    return CLOUDEVENTS if said else OWN_CLOUDEVENTS
+
+
+def _cloudevents(data: bytes, media_type: str) -> list[Any]:
+    expected = list if media_type == _CLOUDEVENT_BATCH else dict
+    if not isinstance(_json(data), expected):
+        what = "an array" if expected is list else "an object"
+        raise Problem("invalid_body", f"body: expected {what} with content-type {media_type}")
+    return _records(data, is_lines=False)
+
+
+def _format_said(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """Return the format that is said, if one is: the query goes before the header."""
+    places = (query.get("format"), headers.get(FORMAT_HEADER))
+    said = [form for form in places if form is not None]
+    for form in said:
+        if form not in OF_BODY:
+            raise Problem(
+                "invalid_parameter",
+                f"format: got {form[:80]!r}, expected one of {', '.join(OF_BODY)}",
+            )
+    return said[0] if said else ""
+
+
+def _records(data: bytes, *, is_lines: bool) -> list[Any]:
+    if is_lines:
+        records = [read_json(line) for line in data.split(b"\n") if line.strip()]
+    else:
+        found = _json(data)
+        records = found if isinstance(found, list) else [found]
+    if not records:
+        raise Problem("invalid_body", "body: got no record, expected at least one")
+    records = list(_unpacked(records))
+    if len(records) > MAX_RECORDS:
+        raise Problem(
+            "too_many_records", f"body: got {len(records)} records, expected {MAX_RECORDS} at most"
+        )
+    return records
+
+
+def _json(data: bytes) -> Any:
+    found = read_json(data)
+    if isinstance(found, Refusal):
+        raise Problem("invalid_body", f"body: {found.explanation}")
+    return found
+
+
+def _has_envelope(records: list[Any]) -> bool:
+    return all(isinstance(record, dict) and "specversion" in record for record in records)
+
+
+def _unpacked(records: list[Any]) -> Iterator[Any]:
+    """Yield records; an OTLP document becomes its spans, so that each has a result of its own."""
+    for record in records:
+        if isinstance(record, dict) and isinstance(record.get("resourceSpans"), list):
+            yield from _spans(record["resourceSpans"])
+        else:
+            yield record
+
+
+def _spans(resources: list[Any]) -> Iterator[Any]:
+    for resource in resources:
+        try:
+            for scope in resource.get("scopeSpans", ()):
+                yield from scope.get("spans", ())
+        except (AttributeError, TypeError):
+            yield Refusal("invalid_field", "resourceSpans: got no OTLP spans, expected some")
+
+
+def decompress(data: bytes, encoding: str, most_bytes: int) -> bytes:
+    """Return a body as it was before it was compressed, of `most_bytes` at most.
+
+    Problem: encoding_not_supported, invalid_body, body_too_large.
+    """
+    if encoding in ("", "identity"):
+        return data
+    if encoding != "gzip":
+        raise Problem(
+            "encoding_not_supported",
+            f"content-encoding: got {encoding[:80]!r}, expected gzip or identity",
+            {"Accept-Encoding": "gzip"},
+        )
+    expander = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        found = expander.decompress(data, most_bytes + 1)
+    except zlib.error as error:
+        raise Problem("invalid_body", f"body: {error}, expected gzip") from error
+    if len(found) > most_bytes:
+        raise Problem("body_too_large", f"body: got more than {most_bytes} bytes once decompressed")
+    if not expander.eof:
+        raise Problem("invalid_body", "body: got a part, expected the whole of it in gzip")
+    return found

@@ -1,0 +1,145 @@
+"""The server process: uvicorn, and what it lacks against clients that are slow on purpose.
+
+A connection that has not said its whole request head in time is closed, and so is one that goes on
+sending a body after it was answered; requests that are no HTTP are answered with a problem document.
+"""
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from engine.http.problem import MEDIA_TYPE, Problem, document
+from engine.rating.errors import InvalidDocument
+
+HEAD_SECONDS = 10.0
+_DRAIN_SECONDS = 10.0
+_KEEP_ALIVE_SECONDS = 30
+_SHUTDOWN_SECONDS = 20
+_BACKLOG = 1_024
+
+
+class PatientProtocol(H11Protocol):
+    """uvicorn's protocol, with bounds on how long a client may take."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._forget_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in; a later request's head has to come in time as well."""
+        is_idle = self.conn.their_state is h11.IDLE
+        super().data_received(data)
+        if is_idle and self.conn.their_state is not h11.IDLE:
+            self._forget_deadline()
+        elif is_idle and self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def on_response_complete(self) -> None:
+        """Give a client that still sends its body some time to end."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:
+            self._deadline = self.loop.call_later(_DRAIN_SECONDS, self.transport.close)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        body = json.dumps(document(Problem("malformed_request", msg))).encode()
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        for event in (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def _head_is_late(self) -> None:
+        self._deadline = None
+        if self.conn.their_state is h11.IDLE:
+            self.transport.close()
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, whose signals end it in order and with exit code 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGTERM and Ctrl-C."""
+        before = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens (port 0: any that is free). InvalidDocument if it can not."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Said to be TCP, because asyncio turns off Nagle's algorithm only where it is told so: with it,
+    # the second packet of an answer waits 40 ms for the client's acknowledgement of the first.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise InvalidDocument(
+            f"address {host}:{port}", error.strerror or str(error), "one that is free to listen on"
+        ) from error
+    return listener
+
+
+def serve(application: Starlette, listener: socket.socket, served: Callable[[], Any]) -> None:
+    """Answer requests until SIGTERM or Ctrl-C; `served` is called as soon as it answers."""
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # what clients do wrong is no event
+    config = uvicorn.Config(
+        application,
+        http=PatientProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
+    server = _Server(config)
+
+    async def answer() -> None:
+        asyncio.get_running_loop().call_soon(served)
+        await server.serve(sockets=[listener])
+
+    asyncio.run(answer())
