@@ -132,10 +132,7 @@ class Spool:
         if written.sequence == self._synced.sequence:
             return False
         active = self._active
-        done: list[Segment] = []
-        if self._to_sync:  # `append` puts a segment here before it makes the next one active
-            with self._lock:
-                done, self._to_sync = self._to_sync, []
+        done = list(self._to_sync)  # `append` puts a segment here before it makes the next active
         for segment in done:
             segment.sync()
         if active is not None and active not in done:
@@ -145,6 +142,7 @@ class Spool:
         self._synced = written
         if done:
             with self._lock:
+                self._to_sync = self._to_sync[len(done) :]
                 for segment in done:
                     if segment is not self._reading:
                         segment.close()

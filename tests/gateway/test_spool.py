@@ -1,6 +1,7 @@
 """The spool: what was appended is read again in order, whatever happened in between."""
 
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -123,6 +124,22 @@ def test_a_full_spool_refuses_and_counts_and_takes_again_once_there_is_room(
     assert spool.size_bytes == 2 * SEGMENT_BYTES
     assert drain(spool) == list(range(1, taken + 1))
     assert spool.append(7, EVENT) == taken + 1
+    spool.close()
+
+
+def test_a_full_disk_refuses_before_anything_is_written(tmp_path: Path) -> None:
+    spool = small(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SEGMENT_BYTES // 2, hard))
+    try:
+        spool.prepare()
+        with pytest.raises(SpoolFull, match="File too large"):
+            spool.append(7, EVENT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.glob("*.new"))
+    assert spool.append(7, EVENT) == 1
+    assert drain(spool) == [1]
     spool.close()
 
 
