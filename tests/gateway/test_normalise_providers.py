@@ -168,6 +168,9 @@ def test_searches_of_a_response_are_counted_and_opened_pages_are_not() -> None:
              "usage": {"prompt_tokens": 8, "total_tokens": 8}},
             {"input": 8},
         ),
+        ({"model": "voyage-3.5", "usage": {"total_tokens": 4}}, {"input": 4}),
+        ({"embedding": [], "inputTextTokenCount": 8}, {"input": 8}),
+        ({"inputTextTokenCount": 8, "results": [{"tokenCount": 3}]}, {"input": 8, "output": 3}),
     ],
 )  # fmt: skip
 def test_images_audio_and_embeddings_are_counted_as_they_are_billed(
@@ -227,6 +230,30 @@ def test_gemini_counts_thoughts_and_tools_beside_its_prompt_and_answer() -> None
         "input": 75, "cache_read": 60, "audio_input": 5, "output": 20, "reasoning": 30,
     }  # fmt: skip
     assert event["service_tier"] == "priority"
+
+
+def test_a_chunk_of_gemini_in_the_middle_of_a_stream_is_no_call() -> None:
+    counts = {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4}
+    chunk = {"candidates": [{"content": {}}], "modelVersion": "m", "usageMetadata": counts}
+    with pytest.raises(Unusable, match="the last chunk"):
+        normalise(chunk, context=CONTEXT)
+    last = {**chunk, "candidates": [{"finishReason": "STOP"}]}
+    assert kinds(last) == {"input": 3, "output": 1}
+
+
+def test_searches_of_gemini_are_billed_by_the_query_and_by_older_models_by_the_prompt() -> None:
+    found = [{"finishReason": "STOP", "groundingMetadata": {"webSearchQueries": ["a", "b"]}}]
+    counts = {"promptTokenCount": 3, "totalTokenCount": 3}
+    body = {"candidates": found, "usageMetadata": counts}
+    assert kinds({**body, "modelVersion": "gemini-3-pro"}) == {"input": 3, "search": 2}
+    assert kinds({**body, "modelVersion": "gemini-2.5-pro"}) == {"input": 3, "search": 1}
+
+
+def test_one_amount_of_money_is_a_mark_of_openrouter() -> None:
+    (event,) = normalise(
+        chat(prompt_tokens=1, completion_tokens=1, cost=0.1), context=CONTEXT
+    ).events
+    assert event["provider"] == "openrouter"
 
 
 def test_bedrock_tells_cache_writes_apart_and_takes_its_model_from_the_context() -> None:

@@ -21,7 +21,17 @@ def _fits(record: Part) -> bool:
     usage = _answer_of(record).data.get("usage")
     if isinstance(usage, Mapping):
         return "inputTokens" in usage or "outputTokens" in usage
-    return "stopReason" in record.data and "output" in record.data
+    is_converse = "stopReason" in record.data and "output" in record.data
+    return is_converse or _TITAN in record.data
+
+
+_TITAN = "inputTextTokenCount"
+"""Of Amazon's own models, invoked without Converse: embeddings, and texts in `results`."""
+
+
+def _titan_kinds(record: Part) -> dict[str, int]:
+    written = sum(result.count("tokenCount") for result in record.parts("results"))
+    return {"input": record.count(_TITAN), "output": written}
 
 
 def bedrock_kinds(usage: Part) -> dict[str, int]:
@@ -63,6 +73,9 @@ def _read(record: Part, context: Context) -> Reading:
     if answer.has("error", "__type") and not answer.has("usage"):
         return ERROR_RESPONSE
     usage = answer.part("usage")
+    if _TITAN in record.data and not usage.data:
+        operation = "chat" if record.has("results") else "embedding"
+        return (Call(_titan_kinds(record), "bedrock", operation=operation),)
     tier = answer.data.get("serviceTier")
     call = Call(
         quantities={**bedrock_kinds(usage), **_tool_kinds(usage.part("serverToolUsage"))},

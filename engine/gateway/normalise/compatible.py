@@ -17,6 +17,7 @@ from engine.gateway.normalise.openai import (
     is_chat_like,
     is_error,
     read_chat,
+    tells_cost,
 )
 from engine.gateway.normalise.record import Context, Part, number
 
@@ -60,6 +61,12 @@ def _read_openrouter(record: Part, context: Context) -> Reading:
     return tuple(
         call._replace(quantities={**call.quantities, "pass_through_cost": text}) for call in calls
     )
+
+
+def _fits_openrouter(record: Part) -> bool:
+    usage = answer_of(record).data.get("usage")
+    told = isinstance(usage, Mapping) and tells_cost(usage)
+    return (told and is_chat_like(record)) or _fits_by("cost_details", "is_byok")(record)
 
 
 def _is_document(record: Part) -> bool:
@@ -106,5 +113,5 @@ FORMS = (
         is_chat_like,
     ),
     Form("mistral", _fits_mistral, _read_mistral, _accepts_mistral),
-    Form("openrouter", _fits_by("cost_details", "is_byok"), _read_openrouter, is_chat_like),
+    Form("openrouter", _fits_openrouter, _read_openrouter, is_chat_like),
 )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.gateway.normalise.call import ERROR_RESPONSE, Call, Form, Reading
-from engine.gateway.normalise.record import Context, Part
+from engine.gateway.normalise.record import Context, Part, Unusable
 from engine.gateway.normalise.tokens import Reported, disjoint
 
 _IMAGE = ("IMAGE", "DOCUMENT")
@@ -76,6 +76,13 @@ def _searches(answer: Part) -> int:
     return min(queries, 1) if by_prompt else queries
 
 
+def _refuse_middle_of_stream(answer: Part) -> None:
+    """Raise Unusable for a chunk after which more is to come: each repeats the counts so far."""
+    candidates = answer.parts("candidates")
+    if candidates and not any(candidate.has("finishReason") for candidate in candidates):
+        raise Unusable("candidates", None, "the last chunk of the stream: it has a finishReason")
+
+
 def _read(record: Part, context: Context) -> Reading:
     """Read an answer to a request for content or embeddings, or the line of a batch with it."""
     del context
@@ -83,6 +90,7 @@ def _read(record: Part, context: Context) -> Reading:
     usage = answer.part("usageMetadata")
     if answer.has("error") and not usage.data:
         return ERROR_RESPONSE
+    _refuse_middle_of_stream(answer)
     is_embedding = answer.has("embedding", "embeddings") or usage.has("promptTokenDetails")
     tier = usage.text("serviceTier") or usage.text("trafficType")
     call = Call(

@@ -121,12 +121,19 @@ def _read(record: Part, context: Context) -> Reading:
         operation=operation or "chat",
         event_id=_event_id(record),
         occurred_at=record.scaled(_MICROSECONDS, "endTime", "startTime"),
-        service_tier=response.text("service_tier") or usage.text("service_tier"),
+        service_tier=_tier(record, response, usage),
         account_id=_account_of(metadata),
         subject=metadata.text("user_api_key_user_id", "user_api_key_alias"),
         trace_id=record.text("trace_id"),
     )
     return _checked(record, _calls(record, response, usage, call))
+
+
+def _tier(record: Part, response: Part, usage: Part) -> str:
+    """Return the tier that served the call; what a finished batch used comes as one payload."""
+    if "batch" in record.text("call_type"):
+        return "batch"
+    return response.text("service_tier") or usage.text("service_tier")
 
 
 def _counts_tokens(record: Part, usage: Part) -> bool:

@@ -151,7 +151,7 @@ def is_error(record: Part) -> bool:
     """Say whether a body, or what it wraps, is an error: it has one and no usage, or says it failed."""
     return any(
         bool(body.data.get("error") and not body.has("usage", "usageMetadata", "response"))
-        or body.data.get("status") in ("failed", "cancelled")
+        or body.data.get("status") == "failed"
         for body in (record, answer_of(record))
     )
 
@@ -244,9 +244,10 @@ def _read_responses(record: Part, context: Context) -> Reading:
 def _fits_embedding(record: Part) -> bool:
     answer = answer_of(record)
     usage = answer.data.get("usage")
-    if not isinstance(usage, Mapping) or "prompt_tokens" not in usage:
+    if not isinstance(usage, Mapping) or usage.keys().isdisjoint(("prompt_tokens", "total_tokens")):
         return False
-    return "completion_tokens" not in usage or answer.data.get("object") == "list"
+    others = ("completion_tokens", "input_tokens", "output_tokens")
+    return usage.keys().isdisjoint(others) or answer.data.get("object") == "list"
 
 
 def _read_embedding(record: Part, context: Context) -> Reading:
@@ -262,8 +263,14 @@ def _read_embedding(record: Part, context: Context) -> Reading:
 def fits_chat(record: Part) -> bool:
     """Say whether a record is a chat completion without the marks of a dialect."""
     usage = answer_of(record).data.get("usage")
-    marks = usage.keys() & DIALECT_MARKS if isinstance(usage, Mapping) else ()
-    return is_chat_like(record) and not marks
+    if not is_chat_like(record):
+        return False
+    return not isinstance(usage, Mapping) or not (usage.keys() & DIALECT_MARKS or tells_cost(usage))
+
+
+def tells_cost(usage: Mapping[str, object]) -> bool:
+    """Say whether a usage object tells one amount of money, as OpenRouter's does."""
+    return type(usage.get("cost")) in {int, float}
 
 
 DIALECT_MARKS = frozenset(
