@@ -45,11 +45,11 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in; a later request's head has to come in time as well."""
-        is_idle = self.conn.their_state is h11.IDLE
+        before = self.conn.their_state
         super().data_received(data)
-        if is_idle and self.conn.their_state is not h11.IDLE:
+        if self.conn.their_state is not before:
             self._forget_deadline()
-        elif is_idle and self._deadline is None:
+        elif before is h11.IDLE and self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def on_response_complete(self) -> None:
