@@ -78,8 +78,10 @@ def _of(answer: Any, name: str) -> Any:
 
 
 def _plain(usage: Any) -> dict[str, Any] | None:
-    if usage is None or isinstance(usage, Mapping):
-        return usage and dict(usage)
+    if usage is None:
+        return None
+    if isinstance(usage, Mapping):
+        return dict(usage)
     told: dict[str, Any] = usage.model_dump(exclude_none=True)
     return told
 
