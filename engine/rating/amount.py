@@ -236,11 +236,11 @@ class RunningAmount:
 
     def add(self, amounts: AmountFunction, front: int, metered: int) -> int:
         """Return what units cost behind `front` others, all in pico, and go on from there."""
+        if not metered:
+            return 0  # it has no say in where the others begin
         if self._reached is None:
             self._reached = amounts.priced(front)
             self._bounded = amounts.bounded(self._reached) if front else 0
-        if not metered:
-            return 0
         self._reached += amounts.priced(front + metered) - amounts.priced(front)
         amount = amounts.bounded(self._reached) - self._bounded
         self._bounded += amount

@@ -84,17 +84,25 @@ def _price(component: Document, promotion: Document | None) -> Document:
 
 def total_so_far(component: Document, promotion: Document | None, units: Fraction) -> int:
     """Return floor(A(units)) in pico, of a component and the promotion that chose its price."""
-    if units == 0:
-        return 0
+    return bounded(component, unbounded(component, promotion, units)) if units else 0
+
+
+def unbounded(component: Document, promotion: Document | None, units: Fraction) -> int:
+    """Return what units cost in pico, floored, before maximum and minimum."""
     price = _price(component, promotion)
     amount = amount_so_far(price, max(Fraction(0), units - component.get("allowance", 0)))
     amount *= 1 - Fraction((promotion or {}).get("percent_off", "0")) / 100
     amount *= 1 + Fraction(component.get("markup_percent", "0")) / 100
-    if "maximum" in component:
-        amount = min(amount, Fraction(component["maximum"]))
-    if "minimum" in component and component.get("period", "event") == "event":
-        amount = max(amount, Fraction(component["minimum"]))
     return floored_pico(amount)
+
+
+def bounded(component: Document, amount: int) -> int:
+    """Return what some usage comes to, in pico, within the component's maximum and minimum."""
+    if "maximum" in component:
+        amount = min(amount, floored_pico(Fraction(component["maximum"])))
+    if "minimum" in component and component.get("period", "event") == "event":
+        amount = max(amount, floored_pico(Fraction(component["minimum"])))
+    return amount
 
 
 Standing = Sequence[tuple[Document, Document | None, Fraction]]
@@ -102,11 +110,31 @@ Standing = Sequence[tuple[Document, Document | None, Fraction]]
 
 
 def total_of(standing: Standing) -> int:
-    """Return the total of a counter: each part behind those in front of it; volume from zero."""
+    """Return the total of a counter: each part behind those in front of it; volume from zero.
+
+    Maximum and minimum bound what all parts of one version come to, whatever chose their prices.
+    """
     total, before = 0, Fraction(0)
-    for component, promotion, own in standing:
-        front = Fraction(0) if _price(component, promotion)["model"] == "volume" else before
-        total += total_so_far(component, promotion, front + own)
-        total -= total_so_far(component, promotion, front)
-        before += own
+    of_version: list[tuple[Document, Document | None, Fraction]] = []
+    for part in (*standing, None):
+        if of_version and (part is None or part[0] is not of_version[0][0]):
+            total += _of_one_version(of_version, before)
+            before += sum(own for _, _, own in of_version)
+            of_version = []
+        if part is not None and part[2]:
+            of_version.append(part)
     return total
+
+
+def _of_one_version(parts: Standing, before: Fraction) -> int:
+    """Return what the units of one version come to, behind those of earlier ones."""
+    component, reached, stood = parts[0][0], None, 0
+    for _, promotion, own in parts:
+        front = Fraction(0) if _price(component, promotion)["model"] == "volume" else before
+        first = unbounded(component, promotion, front) if front else 0
+        if reached is None:
+            reached, stood = first, bounded(component, first) if front else 0
+        reached += unbounded(component, promotion, front + own) - first
+        before += own
+    assert reached is not None
+    return bounded(component, reached) - stood
