@@ -89,7 +89,7 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
         """Take the usage of an answer of the proxy before the answer leaves."""
         details = _details(data)
         if details is not None and names_usage(details, response):
-            self._take(details, from_response(details, response), user_api_key_dict)
+            self._take(details, lambda: from_response(details, response), user_api_key_dict)
 
     async def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: Any, request_data: Any
@@ -110,10 +110,7 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
         finally:
             chunks = getattr(response, "chunks", None)
             if details is not None and chunks and not is_broken:
-                usage = told_usage(chunks)
-                details[_TOLD] = usage is not None
-                record = from_response(details, chunks[-1], usage=usage, is_stream=True)
-                self._take(details, record, user_api_key_dict)
+                self._take(details, lambda: _of_stream(details, chunks), user_api_key_dict)
 
     async def async_log_success_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
@@ -130,14 +127,15 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
     ) -> None:
         """Take the usage of a call that no hook took."""
         if kwargs.get("standard_logging_object"):
-            self._take(kwargs, from_log(kwargs, kwargs.get(_TOLD)), _checked_key(kwargs))
+            key = _checked_key(kwargs)
+            self._take(kwargs, lambda: from_log(kwargs, kwargs.get(_TOLD)), key)
 
-    def _take(self, details: Any, record: Mapping[str, Any], key: Any) -> None:
-        """Publish what a record says, once per call; never raise."""
+    def _take(self, details: Any, read: Callable[[], Mapping[str, Any]], key: Any) -> None:
+        """Publish what a record says, once per call; never raise, whatever the record is."""
         if details.get(_TAKEN):
             return
         try:
-            self._publish(details, record, key)
+            self._publish(details, read(), key)
         except Unusable as unusable:
             self._say("unusable", f"{unusable.place}: expected {unusable.expected}")
         except UsageRefused as refused:
@@ -183,6 +181,13 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
                 self._publisher = self._open(self._settings)
                 self._process = os.getpid()
             return self._publisher
+
+
+def _of_stream(details: Any, chunks: Any) -> Mapping[str, Any]:
+    """Return the record of a stream from its chunks, and note whether its usage was told."""
+    usage = told_usage(chunks)
+    details[_TOLD] = usage is not None
+    return from_response(details, chunks[-1], usage=usage, is_stream=True)
 
 
 def _details(data: Any) -> Any:

@@ -101,11 +101,7 @@ def publish(
     )
     if id_prefix and len(files) > 1:
         raise InvalidDocument("--id-prefix", id_prefix, "one FILE: lines of two have one number")
-    backfill = None
-    if form is not None:
-        backfill = Backfill(check_format(form), context, id_prefix, again)
-    elif again or id_prefix or context != Context(source=source):
-        raise InvalidDocument("--from", None, "a format: the other options are for raw records")
+    backfill = _backfill(form, context, id_prefix, again=again)
     signing_key = _signing_key(source, key_file)
     with KafkaPublisher(kafka(bootstrap), signing_key=signing_key) as publisher:
         for file in files:
@@ -118,6 +114,17 @@ def publish(
     print_rows(columns, [summary], as_json=as_json, numbers=" ".join(columns))
     if counts["refused"]:
         raise typer.Exit(EXIT_REJECTED)
+
+
+def _backfill(
+    form: str | None, context: Context, id_prefix: str, *, again: bool
+) -> Backfill | None:
+    """Return how raw records become usage; None for files that hold usage events already."""
+    if form is not None:
+        return Backfill(check_format(form), context, id_prefix, again)
+    if again or id_prefix or context != Context(source=context.source):
+        raise InvalidDocument("--from", None, "a format: the other options are for raw records")
+    return None
 
 
 _COLUMNS = ("published", "refused")

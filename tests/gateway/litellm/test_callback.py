@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -119,3 +120,26 @@ def test_the_last_usage_of_a_stream_counts() -> None:
     chunks = [SimpleNamespace(usage=told) for told in (None, "first", "last", None)]
     assert told_usage(chunks) == "last"
     assert told_usage(chunks[:1]) is None
+
+
+class _OddStream:
+    """A stream whose last chunk tells usage in a shape that nobody knows."""
+
+    def __init__(self) -> None:
+        self.chunks = [SimpleNamespace(id="answer-1", usage=object())]
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for chunk in self.chunks:
+            yield chunk
+
+
+def test_a_stream_that_tells_usage_in_an_unknown_shape_reaches_its_caller(tmp_path: Path) -> None:
+    tollbook, stream = Tollbook(settings(tmp_path)), _OddStream()
+    call = {"litellm_logging_obj": SimpleNamespace(model_call_details=details())}
+
+    async def passed_on() -> list[Any]:
+        hook = tollbook.async_post_call_streaming_iterator_hook(KEY, stream, call)
+        return [chunk async for chunk in hook]
+
+    assert asyncio.run(passed_on()) == stream.chunks
+    assert tollbook.counts["lost"] == 1
