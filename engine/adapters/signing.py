@@ -2,15 +2,14 @@
 
 A gateway signs the whole record: header ``tollbook-signature`` is the HMAC-SHA256 of its value in
 hex. The registration of a source names the digests of its keys; the keys themselves stay in a file
-that workers and gateways read and no topic ever holds. A signed batch has events of one source.
+that workers and gateways read (`source_keys`) and no topic ever holds. A signed batch has events of
+one source.
 """
 
 import hmac
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
 
-from engine.adapters.documents.reading import parse_text
 from engine.ports import LogRecord
 from engine.rating.authority import SourceRegistration
 from engine.rating.errors import InvalidDocument, Refusal
@@ -29,24 +28,11 @@ def key_digest(key: bytes) -> bytes:
     return sha256(key).digest()
 
 
-def read_keys(path: Path) -> dict[str, tuple[bytes, ...]]:
-    """Read a key file, ``source: key`` or ``source: [key, ...]``. InvalidDocument if it is none."""
-    try:
-        data = parse_text(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise InvalidDocument(str(path), error.strerror, "a readable key file") from error
-    if not isinstance(data, dict):
-        raise InvalidDocument(str(path), type(data).__name__, "a mapping of source to key")
-    return {str(source): _keys(f"{path}, {source}", value) for source, value in data.items()}
-
-
-def _keys(place: str, value: object) -> tuple[bytes, ...]:
-    keys = []
-    for text in value if isinstance(value, list) else [value]:
-        if not isinstance(text, str) or len(text.encode()) < _LEAST_KEY_BYTES:
-            raise InvalidDocument(place, "a key", f"a text of at least {_LEAST_KEY_BYTES} bytes")
-        keys.append(text.encode())
-    return tuple(keys)
+def checked_key(place: str, key: bytes) -> bytes:
+    """Return a key that is long enough to sign with. InvalidDocument for another."""
+    if len(key) < _LEAST_KEY_BYTES:
+        raise InvalidDocument(place, "a key", f"a text of at least {_LEAST_KEY_BYTES} bytes")
+    return key
 
 
 class Signatures:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from engine.adapters.kafka import KafkaLog
-from engine.adapters.signing import read_keys
+from engine.adapters.source_keys import read_keys
 from engine.http.app import Api, Limits
 from engine.http.balances import BalanceBook, follow
 from engine.http.kafka_sink import KafkaUsageSink

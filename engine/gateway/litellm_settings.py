@@ -31,7 +31,8 @@ class LiteLLMSettings(NamedTuple):
     """What the callback needs to know.
 
     `accounts`: what of a key names the account, the first that the key has counts; `account`: whom
-    to charge for calls of a key that has none of them, and for calls without a key.
+    to charge for calls of a key that has none of them, and for calls without a key. `signing_key`:
+    what signs the records, where the source's registration asks for it.
     """
 
     kafka: KafkaSettings
@@ -39,6 +40,7 @@ class LiteLLMSettings(NamedTuple):
     spool: Path
     accounts: tuple[str, ...] = tuple(DEFAULT_ACCOUNTS.split(","))
     account: str = ""
+    signing_key: bytes | None = None
 
     def account_of(self, key: Any) -> str:
         """Return the account of a key that LiteLLM checked; empty if there is none."""
@@ -55,13 +57,23 @@ def litellm_settings(environment: Mapping[str, str] = os.environ) -> LiteLLMSett
             "TOLLBOOK_LITELLM_ACCOUNT", names, f"some of {', '.join(_KEY_FIELDS)}"
         )
     spool = environment.get("TOLLBOOK_SPOOL", "")
+    source = environment.get("TOLLBOOK_SOURCE", "") or "litellm"
     return LiteLLMSettings(
         kafka_settings(environment=environment),
-        environment.get("TOLLBOOK_SOURCE", "") or "litellm",
+        source,
         Path(spool).expanduser() if spool else home(environment) / "spool",
         accounts,
         environment.get("TOLLBOOK_ACCOUNT", ""),
+        _signing_key(environment.get("TOLLBOOK_SOURCE_KEYS", ""), source),
     )
+
+
+def _signing_key(file: str, source: str) -> bytes | None:
+    if not file:
+        return None
+    from engine.adapters.source_keys import signing_key  # noqa: PLC0415  # needs LiteLLM's PyYAML
+
+    return signing_key(Path(file), source, "TOLLBOOK_SOURCE_KEYS")
 
 
 def open_publisher(settings: LiteLLMSettings) -> "Publisher":
@@ -81,6 +93,7 @@ def open_publisher(settings: LiteLLMSettings) -> "Publisher":
                 prefix=settings.kafka.prefix,
                 publisher=f"{socket.gethostname()[:64]}-litellm-{number}",
                 options=dict(settings.kafka.options),
+                signing_key=settings.signing_key,
             )
         except SpoolInUse:
             continue

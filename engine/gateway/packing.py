@@ -2,12 +2,13 @@
 
 The partition is the topic's: murmur2 of the account id, as everywhere in Tollbook. Within a
 partition events keep the publisher's order. A record holds at most so many events and bytes as the
-engine takes in one.
+engine takes in one. Where a source signs, each record is signed here: on the sender's thread.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from engine.adapters.signing import sign
 from engine.gateway.encoding import account_of, frame_batch
 from engine.gateway.segment import Spooled
 
@@ -18,15 +19,18 @@ RECORD_BYTES = 512 * 1024
 
 
 class Outgoing(NamedTuple):
-    """A record to be: its partition, its key (the account of its first event) and its value."""
+    """A record to be: its partition, its key (the account of its first event), value and headers."""
 
     partition: int
     key: bytes
     value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
-def pack(events: Sequence[Spooled], partitions: int) -> Iterator[Outgoing]:
-    """Yield records of these events, in the order of their last events."""
+def pack(
+    events: Sequence[Spooled], partitions: int, signing_key: bytes | None = None
+) -> Iterator[Outgoing]:
+    """Yield records of these events, in the order of their last events, signed if there is a key."""
     open_batches: dict[int, list[bytes]] = {}
     sizes: dict[int, int] = {}
     for _, account_hash, event in events:
@@ -38,10 +42,12 @@ def pack(events: Sequence[Spooled], partitions: int) -> Iterator[Outgoing]:
         batch.append(event)
         sizes[partition] += len(event)
         if len(batch) >= RECORD_EVENTS or sizes[partition] >= RECORD_BYTES:
-            yield _outgoing(partition, open_batches.pop(partition))
+            yield _outgoing(partition, open_batches.pop(partition), signing_key)
     for partition, batch in open_batches.items():
-        yield _outgoing(partition, batch)
+        yield _outgoing(partition, batch, signing_key)
 
 
-def _outgoing(partition: int, batch: list[bytes]) -> Outgoing:
-    return Outgoing(partition, account_of(batch[0]), frame_batch(batch))
+def _outgoing(partition: int, batch: list[bytes], signing_key: bytes | None) -> Outgoing:
+    value = frame_batch(batch)
+    headers = () if signing_key is None else (sign(signing_key, value),)
+    return Outgoing(partition, account_of(batch[0]), value, headers)

@@ -76,9 +76,10 @@ class Publisher:
     a local disk, kept over restarts; `publisher` names it in reports (the host's name if empty).
     `max_spool_bytes` bounds the disk: beyond it `publish` raises SpoolFull. `sync_seconds`: at most
     so much is lost in a power cut (a crash of the process loses nothing). `options` go to the Kafka
-    client (security_protocol, sasl_...). Make it after forking: it does not survive a fork.
+    client (security_protocol, sasl_...). `signing_key` signs each record, for a source whose
+    registration asks for it: 16 bytes at least. Make it after forking: it does not survive a fork.
 
-    Raises SpoolInUse, InvalidDocument (name or source), OSError (the folder).
+    Raises SpoolInUse, InvalidDocument (name, source or key), OSError (the folder).
     """
 
     def __init__(
@@ -93,11 +94,15 @@ class Publisher:
         segment_bytes: int = SEGMENT_BYTES,
         sync_seconds: float = 0.02,
         options: Mapping[str, str] | None = None,
+        signing_key: bytes | None = None,
         outlet: "Callable[[], Outlet] | None" = None,
     ) -> None:
         from engine.adapters.kafka.partitioning import account_hash  # noqa: PLC0415 - see above
+        from engine.adapters.signing import checked_key  # noqa: PLC0415 - as above
         from engine.gateway import sending  # noqa: PLC0415 - as above
 
+        if signing_key is not None:
+            checked_key("signing_key", signing_key)
         settings = KafkaSettings(bootstrap, prefix, tuple((options or {}).items()))
         self._source = _checked_name("source", source)
         name = _checked_name("publisher", publisher or socket.gethostname())
@@ -106,7 +111,7 @@ class Publisher:
             Path(spool), name, max_bytes=max_spool_bytes, segment_bytes=segment_bytes
         )
         self._sender = sending.Sender(
-            self._spool, outlet or (lambda: sending.KafkaOutlet(settings))
+            self._spool, outlet or (lambda: sending.KafkaOutlet(settings)), signing_key
         )
         self._keeper = sending.Keeper(self._spool, sync_seconds, self._sender.wake)
         self._largest = min(MAX_EVENT_BYTES, self._spool.largest_event)

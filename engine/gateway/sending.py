@@ -68,8 +68,14 @@ class KafkaOutlet:
     def send(self, records: Sequence[Outgoing]) -> None:
         """Send all, then wait for all."""
         sent = [
-            self._producer.send(self._topic, key=key, value=value, partition=partition)
-            for partition, key, value in records
+            self._producer.send(
+                self._topic,
+                key=record.key,
+                value=record.value,
+                partition=record.partition,
+                headers=list(record.headers) or None,
+            )
+            for record in records
         ]
         for future in sent:
             future.get(timeout=_ACKNOWLEDGE_SECONDS + _BOOTSTRAP_SECONDS)
@@ -128,14 +134,17 @@ class Keeper:
 class Sender:
     """Delivers a spool, from a thread of its own, which closes the spool when it ends.
 
-    `last_error` is empty while all is well.
+    `signing_key` signs every record. `last_error` is empty while all is well.
     """
 
-    def __init__(self, spool: Spool, connect: Callable[[], Outlet]) -> None:
+    def __init__(
+        self, spool: Spool, connect: Callable[[], Outlet], signing_key: bytes | None = None
+    ) -> None:
         self.last_error = ""
         self.delivered = 0
         self._spool = spool
         self._connect = connect
+        self._signing_key = signing_key
         self._outlet: Outlet | None = None
         self._partitions = 0
         self._news = threading.Event()
@@ -194,7 +203,7 @@ class Sender:
             self._partitions = self._outlet.partitions()
             if not self._partitions:
                 raise KafkaTimeoutError("the usage topic does not exist")
-        self._outlet.send(list(pack(window.events, self._partitions)))
+        self._outlet.send(list(pack(window.events, self._partitions, self._signing_key)))
         self._spool.acknowledge(window)
         self.delivered += len(window.events)
         if self.last_error:

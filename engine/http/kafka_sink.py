@@ -86,7 +86,7 @@ class KafkaUsageSink:
     ) -> None:
         self._topic = settings.topic("usage")
         self._linger_seconds = linger_ms / 1_000
-        self._signing_keys = {name: keys[0] for name, keys in (signing_keys or {}).items()}
+        self._signing_keys = {name: keys[0] for name, keys in (signing_keys or {}).items() if keys}
         self._most_waiting = most_waiting
         self._producer = kafka.KafkaProducer(
             acks="all",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.adapters.kafka.partitioning import partition_of
+from engine.adapters.signing import sign
 from engine.gateway import Publisher, PublisherClosed, SpoolFull, UsageRefused, event_id
 from engine.rating.errors import InvalidDocument
 from tests.gateway.events import PARTITIONS, Shelf, event
@@ -34,6 +35,33 @@ def test_events_arrive_numbered_in_the_partition_of_their_account(tmp_path: Path
         assert fields["publisher"] == edge.stats.publisher
         assert fields["publisher"].startswith("edge-")
         assert fields["source"] == "gateway-1"
+
+
+def test_each_record_is_signed_with_the_key(tmp_path: Path) -> None:
+    shelf, key = Shelf(), b"a key of thirty-two bytes length!"
+    with publisher(tmp_path, shelf, signing_key=key) as edge:
+        for number in range(1_200):
+            edge.publish(event(f"e{number}", f"tenant-{number % 7}"))
+    assert {record.headers for record in shelf.records} == {
+        (sign(key, record.value),) for record in shelf.records
+    }
+    assert len(shelf.arrived()) == 1_200
+
+
+def test_without_a_key_nothing_is_signed(tmp_path: Path) -> None:
+    shelf = Shelf()
+    with publisher(tmp_path, shelf) as edge:
+        edge.publish(event("e1"))
+    assert [record.headers for record in shelf.records] == [()]
+
+
+@pytest.mark.parametrize("key", [b"", b"fifteen bytes.."])
+def test_a_key_that_is_too_short_is_refused_before_the_spool_is_taken(
+    key: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidDocument, match="signing_key: got 'a key', expected a text of at"):
+        publisher(tmp_path, Shelf(), signing_key=key)
+    assert not list(tmp_path.iterdir())
 
 
 def test_events_of_an_account_arrive_in_order(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from engine.settings import WorkerSettings
 from replay.archive.archiver import Archiver, Limits
 from replay.archive.folder import Archive
 from tests.stream.deployment import Deployment, flat
-from tests.stream.test_sources import KEY, now_usage, registered
+from tests.stream.sources import KEY, registered
+from tests.stream.test_sources import now_usage
 
 pytestmark = pytest.mark.kafka
 

@@ -1,6 +1,5 @@
 """Authority on a real Kafka: registrations, signatures and times decide before anything is rated."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,26 +8,17 @@ import pytest
 from engine.adapters.avro.usage import Fields, encode_usage
 from engine.adapters.kafka.founding import found_deployment
 from engine.adapters.kafka.publisher import KafkaPublisher
-from engine.adapters.signing import HEADER, key_digest, sign
+from engine.adapters.signing import HEADER, sign
 from engine.entrypoints.cli.stack import build_worker
-from engine.rating.authority import SourceRegistration
 from engine.rating.charge import SUSPENSE
 from engine.rating.errors import InvalidDocument
-from engine.rating.rules import DEFAULT_LATENESS, LATEST_REVISION
+from engine.rating.rules import LATEST_REVISION
 from engine.settings import WorkerSettings
 from engine.telemetry import Telemetry
 from tests.stream.deployment import Deployment, flat, turns_until, usage
+from tests.stream.sources import KEY, OLD_KEY, codes, key_file, register, registered
 
 pytestmark = pytest.mark.kafka
-
-KEY, OLD_KEY = b"a key of thirty-two bytes length!", b"the one before it, now replaced.."
-
-
-def registered(
-    source: str, *accounts: str, keys: tuple[bytes, ...] = (), lateness: int = DEFAULT_LATENESS
-) -> SourceRegistration:
-    digests = tuple(key_digest(key) for key in keys)
-    return SourceRegistration(source, accounts, ("record",), lateness, digests)
 
 
 @pytest.fixture
@@ -38,18 +28,6 @@ def deployment(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Deployment]:
     found.open_accounts("plan", ["acme", "globex"])
     yield found
     found.close()
-
-
-def register(deployment: Deployment, *registrations: SourceRegistration) -> None:
-    with KafkaPublisher(deployment.settings) as publisher:
-        for registration in registrations:
-            publisher.source(registration)
-
-
-def codes(deployment: Deployment) -> dict[str, str]:
-    """Return what became of each event: charged, or the code of its rejection."""
-    charged = {charge.event_id: "charged" for charge in deployment.charges()}
-    return charged | {r.event_id: r.refusal.code for r in deployment.rejections()}
 
 
 def now_usage(deployment: Deployment, event_id: str, **fields: object) -> Fields:
@@ -104,8 +82,7 @@ def test_a_rejected_event_can_be_sent_again_once_its_source_is_registered(
 def test_a_signed_source_is_believed_only_with_its_signature(
     deployment: Deployment, tmp_path: Path
 ) -> None:
-    keys = tmp_path / "keys.yaml"
-    keys.write_text(json.dumps({"gateway-1": [KEY.decode(), OLD_KEY.decode()]}))
+    keys = key_file(tmp_path / "keys.yaml", gateway_1=(KEY, OLD_KEY))
     register(deployment, registered("gateway-1", "acme", keys=(KEY, OLD_KEY)))
     event = now_usage(deployment, "e0")
     values = {name: encode_usage({**event, "event_id": name}) for name in ("e1", "e2", "e3", "e4")}

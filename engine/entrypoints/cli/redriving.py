@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from engine.adapters.kafka.partitioning import partition_of
 from engine.adapters.kafka.publisher import KafkaPublisher, NotAcknowledged
-from engine.adapters.signing import read_keys
+from engine.adapters.source_keys import read_keys
 from engine.adapters.tariff_log import TariffLog
 from engine.entrypoints.cli.common import (
     EXIT_REJECTED,

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from engine.adapters.kafka.publisher import KafkaPublisher
-from engine.adapters.signing import key_digest, read_keys
+from engine.adapters.signing import key_digest
+from engine.adapters.source_keys import read_keys
 from engine.adapters.tariff_log import TariffLog
 from engine.entrypoints.cli.common import AsJson, Bootstrap, kafka, opened_log, print_rows
 from engine.rating.authority import SourceRegistration

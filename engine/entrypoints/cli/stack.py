@@ -21,8 +21,9 @@ from engine.adapters.kafka.founding import found_deployment
 from engine.adapters.kafka.partitioning import partition_of
 from engine.adapters.kafka.topics import cluster_id, create_topics, forget_topics, replication_of
 from engine.adapters.metrics import ProjectorTelemetry, WorkerTelemetry
-from engine.adapters.signing import Signatures, read_keys
+from engine.adapters.signing import Signatures
 from engine.adapters.snapshots import FolderSnapshots
+from engine.adapters.source_keys import read_keys
 from engine.entrypoints.cli.broker import default_folder
 from engine.entrypoints.cli.common import (
     Bootstrap,

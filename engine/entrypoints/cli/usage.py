@@ -8,7 +8,7 @@ import typer
 
 from engine.adapters.documents.usage import parse_usage, read_json
 from engine.adapters.kafka.publisher import KafkaPublisher
-from engine.adapters.signing import read_keys
+from engine.adapters.source_keys import signing_key
 from engine.entrypoints.cli import usage_normalise
 from engine.entrypoints.cli.common import (
     EXIT_REJECTED,
@@ -102,8 +102,8 @@ def publish(
     if id_prefix and len(files) > 1:
         raise InvalidDocument("--id-prefix", id_prefix, "one FILE: lines of two have one number")
     backfill = _backfill(form, context, id_prefix, again=again)
-    signing_key = _signing_key(source, key_file)
-    with KafkaPublisher(kafka(bootstrap), signing_key=signing_key) as publisher:
+    key = None if key_file is None else signing_key(key_file, source, "--key-file")
+    with KafkaPublisher(kafka(bootstrap), signing_key=key) as publisher:
         for file in files:
             if backfill is None:
                 counts += _publish_events(publisher, file)
@@ -146,13 +146,3 @@ def _publish_events(publisher: KafkaPublisher, file: Path) -> Counter[str]:
                 counts["published"] += 1
             progress(1)
     return counts
-
-
-def _signing_key(source: str, key_file: Path | None) -> bytes | None:
-    """Return the key that signs; None without a key file. InvalidDocument if it has none."""
-    if key_file is None:
-        return None
-    keys = read_keys(key_file).get(source, ())
-    if not keys:
-        raise InvalidDocument(f"--key-file {key_file}", "no key", f"one of --source {source!r}")
-    return keys[0]

@@ -79,6 +79,31 @@ def test_without_a_broker_the_proxy_does_not_start() -> None:
         litellm_settings({})
 
 
+def test_records_are_signed_with_the_first_key_of_the_source(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.yaml"
+    keys.write_text("litellm-eu: [the new key of this source, the old key of this source]\n")
+    known = settings(tmp_path, TOLLBOOK_SOURCE="litellm-eu", TOLLBOOK_SOURCE_KEYS=str(keys))
+    assert known.signing_key == b"the new key of this source"
+    assert settings(tmp_path).signing_key is None
+
+
+def test_the_publisher_of_the_callback_has_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr("engine.gateway.Publisher", lambda *_, **more: made.append(more))
+    open_publisher(settings(tmp_path)._replace(signing_key=b"the key of this source"))
+    assert [more["signing_key"] for more in made] == [b"the key of this source"]
+
+
+@pytest.mark.parametrize("written", ["another: a key of another source", "litellm: []"])
+def test_without_a_key_of_its_source_the_proxy_does_not_start(tmp_path: Path, written: str) -> None:
+    keys = tmp_path / "keys.yaml"
+    keys.write_text(written)
+    with pytest.raises(InvalidDocument, match=r"TOLLBOOK_SOURCE_KEYS .* one of source 'litellm'"):
+        settings(tmp_path, TOLLBOOK_SOURCE_KEYS=str(keys))
+
+
 def test_each_process_of_a_proxy_has_a_spool_and_a_name_of_its_own(tmp_path: Path) -> None:
     known = settings(tmp_path)
     with open_publisher(known) as first, open_publisher(known) as second:
