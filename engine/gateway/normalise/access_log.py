@@ -6,6 +6,9 @@ usage never came. The time of use is the end of the call: its start and how long
 
 A request id that a caller can choose could make two calls one, so Envoy's and APISIX's event ids add
 when the request began; Kong makes its own ids.
+
+What a gateway guessed is not charged: Kong counts a token for every four characters of a stream whose
+usage it did not see, which shows in output without any prompt.
 """
 
 from collections.abc import Mapping
@@ -54,7 +57,15 @@ _ENVOY_MODEL = (
     "genai_model_name",
 )
 _ENVOY_BACKEND = ("gen_ai.provider.name", "genai_backend_name")
-_APISIX_ID = ("apisix_request_id", "request_id", "x_request_id")
+_KONG_INPUT = ("prompt_tokens", "prompt_token", "input_tokens")
+_KONG_OUTPUT = ("completion_tokens", "completion_token", "output_tokens")
+_KONG_UNKNOWN = "UNSPECIFIED"
+
+_APISIX_ID = ("request_id", "apisix_request_id", "x_request_id")
+"""Nginx's own id goes before those that a caller may have sent."""
+
+_APISIX_COUNTS_ANTHROPICS_CACHE = (3, 20)
+"""The version from which Anthropic's prompt includes what was read from and written to the cache."""
 
 
 def _operation(path: str) -> str:
@@ -159,15 +170,31 @@ def _kong_call(record: Part, plugin: str, section: Part) -> Call:
     began = record.scaled(_MILLISECOND, "started_at")
     took = record.part("latencies").scaled(_MILLISECOND, "request") or 0
     return Call(
-        quantities=token_kinds(section.part("usage")),
-        provider=meta.text("provider_name"),
-        model=meta.text("response_model", "request_model"),
+        quantities=_kong_kinds(section.part("usage")),
+        provider=_kong_name(meta, "provider_name"),
+        model=_kong_name(meta, "response_model") or _kong_name(meta, "request_model"),
         operation=_operation(request.text("uri")),
         event_id=f"{request_id}/{plugin}" if request_id else "",
         occurred_at=None if began is None else began + took,
         account_id=consumer.text("custom_id", "username", "id"),
         subject=record.part("authenticated_entity").text("id"),
     )
+
+
+def _kong_name(meta: Part, name: str) -> str:
+    found = meta.text(name)
+    return "" if found == _KONG_UNKNOWN else found
+
+
+def _kong_kinds(usage: Part) -> dict[str, int]:
+    """Return the disjoint kinds; nothing if nothing was counted, or only guessed.
+
+    Kong writes 0 for what it did not count, a total beside counts among them.
+    """
+    if usage.most(*_KONG_OUTPUT) and not usage.most(*_KONG_INPUT):
+        return {}
+    counted = {name: value for name, value in usage.data.items() if value != 0}
+    return token_kinds(Part(counted, usage.place))
 
 
 def _fits_apisix(record: Part) -> bool:
@@ -182,13 +209,15 @@ def _accepts_apisix(record: Part) -> bool:
 
 def _read_apisix(record: Part, context: Context) -> Reading:
     """Read a log entry of an APISIX logger, or a line of an access log with its `llm_` variables."""
-    del context
     if not _fits_apisix(record):
         return NO_MODEL_CALL
     response, request = record.part("response"), record.part("request")
     status = response.counted("status") if response.data else record.counted("status")
     if is_error_status(status):
         return ERROR_RESPONSE
+    headers = response.part("headers")
+    if (record.text("cache") or headers.text("x-ai-cache-status")).startswith("HIT"):
+        return CACHE_HIT
     usage = record.part("llm_summary")
     if not usage.data:
         named = {name.removeprefix("llm_"): value for name, value in record.data.items()}
@@ -197,26 +226,57 @@ def _read_apisix(record: Part, context: Context) -> Reading:
     took = record.scaled(_MILLISECOND, "latency") or 0
     if began is None:
         began, took = record.time("time", "@timestamp", "time_iso8601"), 0
-    request_id = record.text(*_APISIX_ID) or response.part("headers").text("x-request-id")
-    kinds = disjoint(
-        Reported(
-            input=usage.count("prompt_tokens"),
-            output=usage.count("completion_tokens"),
-            total=usage.most("total_tokens") or None,
-            cache_read=usage.count("cache_read_input_tokens"),
-            cache_write_5m=usage.count("cache_creation_input_tokens"),
-            reasoning=usage.count("reasoning_tokens"),
-        )
-    )
+    request_id = record.text(*_APISIX_ID) or headers.text("x-request-id")
+    provider, model = record.text("provider"), usage.text("model", "request_model")
+    served_by = context.provider or provider or ("anthropic" if "claude" in model else "")
     call = Call(
-        quantities=kinds,
-        model=usage.text("model", "request_model"),
+        quantities=disjoint(_apisix_reported(record, usage, served_by)),
+        provider=provider,
+        model=model,
         operation=_operation(request.text("uri") or record.text("uri")),
         event_id=_pinned(request_id, began),
         occurred_at=None if began is None else began + took,
-        account_id=record.part("consumer").text("username") if record.has("consumer") else "",
+        account_id=_apisix_consumer(record),
     )
     return (call,)
+
+
+def _apisix_consumer(record: Part) -> str:
+    consumer = record.data.get("consumer")
+    of_object = record.part("consumer").text("username") if isinstance(consumer, Mapping) else ""
+    return of_object or record.text("consumer_name")
+
+
+def _apisix_reported(record: Part, usage: Part, served_by: str) -> Reported:
+    """Return the counts; of Anthropic, older versions leave the cache out of prompt and total."""
+    prompt, output = usage.count("prompt_tokens"), usage.count("completion_tokens")
+    read = usage.count("cache_read_input_tokens")
+    written = usage.count("cache_creation_input_tokens")
+    total = usage.most("total_tokens") or None
+    is_left_out = read + written > prompt or (
+        served_by == "anthropic" and _apisix_version(record) < _APISIX_COUNTS_ANTHROPICS_CACHE
+    )
+    if is_left_out and total in (None, prompt + output):
+        prompt, total = prompt + read + written, None
+    return Reported(
+        input=prompt,
+        output=output,
+        total=total,
+        cache_read=read,
+        cache_write_5m=written,
+        reasoning=usage.count("reasoning_tokens"),
+    )
+
+
+def _apisix_version(record: Part) -> tuple[int, ...]:
+    """Return the version that the record says (major, minor); the newest if it says none."""
+    text = record.part("server").text("version") or record.text("version")
+    parts = text.split(".")[:2]
+    return (
+        tuple(map(int, parts))
+        if all(map(str.isdecimal, parts))
+        else _APISIX_COUNTS_ANTHROPICS_CACHE
+    )
 
 
 FORMS = (
