@@ -42,6 +42,12 @@ def curated() -> list[Sample]:
     return [_sample(record) for record in json.loads((_FOLDER / "curated.json").read_text())]
 
 
+def more() -> list[dict[str, Any]]:
+    """Return samples that are not of the given set, each with what is expected of it."""
+    samples: list[dict[str, Any]] = json.loads((_FOLDER / "more.json").read_text())
+    return samples
+
+
 def unit_prices() -> dict[str, dict[str, str]]:
     """Return USD per million units by model and kind."""
     prices: dict[str, dict[str, str]] = json.loads((_FOLDER / "unit_prices.json").read_text())

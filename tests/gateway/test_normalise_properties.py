@@ -1,21 +1,26 @@
 """For any record: events that the engine takes, or Unusable; and no token is lost or made up."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.adapters.documents.usage import parse_usage
-from engine.gateway.normalise import FORMATS, Unusable, normalise
+from engine.gateway.normalise import FORMATS, Normalised, Unusable, normalise
 from engine.gateway.normalise.tokens import Reported, disjoint
 from engine.rating.errors import Refusal
 from engine.rating.usage import UsageEvent, check_usage
-from tests.gateway.samples import CONTEXT, curated, inclusive, recorded
+from tests.gateway.samples import CONTEXT, Sample, curated, inclusive, more, recorded
 
 COUNTS = st.integers(0, 10**6)
 PAYLOADS = [sample.payload for sample in (*curated(), *recorded())]
+PAYLOADS += [sample["payload"] for sample in more() if "unusable" not in sample]
+WITH_MODEL = [sample for sample in recorded() if {"model", "modelVersion"} & sample.payload.keys()]
+BODIES = [body for body in PAYLOADS if body.keys() & {"usage", "usageMetadata"}]
 
 ODD = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=4),
@@ -111,3 +116,83 @@ def test_normalising_twice_gives_the_same_events(payload: dict[str, Any]) -> Non
         return
     assert normalise(payload, context=CONTEXT) == first
     assert json.dumps(payload) == before
+
+
+def usage_of(record: dict[str, Any]) -> dict[str, Any]:
+    usage: dict[str, Any] = record.get("usage") or record["usageMetadata"]
+    return usage
+
+
+def with_counts(value: Any, change: Callable[[int], Any]) -> Any:
+    """Return a usage object with every count changed."""
+    if isinstance(value, dict):
+        return {key: with_counts(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_counts(item, change) for item in value]
+    return change(value) if type(value) is int else value
+
+
+def with_usage(record: dict[str, Any], usage: Any) -> dict[str, Any]:
+    return {**record, "usage" if "usage" in record else "usageMetadata": usage}
+
+
+def with_unknown(value: Any) -> Any:
+    """Return a record with fields that nobody knows in each of its objects."""
+    if isinstance(value, list):
+        return [with_unknown(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known = {key: with_unknown(item) for key, item in value.items()}
+    return {**known, "x_new": {"a": [1]}, "x_text": "t", "x_null": None, "x_count": None}
+
+
+def normalised(record: dict[str, Any]) -> Normalised | str:
+    try:
+        return normalise(record, context=CONTEXT)
+    except Unusable as unusable:
+        return unusable.place
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: json.dumps(body)[:60])
+def test_what_a_body_says_does_not_depend_on_how_it_spells_it(body: dict[str, Any]) -> None:
+    expected = normalised(body)
+    usage = usage_of(body)
+    assert normalised(with_unknown(body)) == expected
+    assert normalised(with_usage(body, with_counts(usage, float))) == expected
+    assert normalised(with_usage(body, with_counts(usage, str))) == expected
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: json.dumps(body)[:60])
+def test_a_count_of_zero_may_be_null(body: dict[str, Any]) -> None:
+    nulls = with_usage(body, with_counts(usage_of(body), lambda count: count or None))
+    assert normalised(nulls) == normalised(body)
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: json.dumps(body)[:60])
+def test_a_million_times_the_tokens_are_a_million_times_the_usage(body: dict[str, Any]) -> None:
+    larger = normalised(with_usage(body, with_counts(usage_of(body), lambda count: count * 10**6)))
+    expected = normalised(body)
+    assert isinstance(expected, Normalised)
+    assert isinstance(larger, Normalised)
+    for event, small in zip(larger.events, expected.events, strict=True):
+        scaled = {kind: quantity * 10**6 for kind, quantity in small["quantities"].items()}
+        assert event["quantities"] == scaled
+
+
+def wrapped(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the line of a batch's results that holds a body."""
+    if "usageMetadata" in body:
+        return {"key": "mine", "response": body}
+    if normalise(body, context=CONTEXT).events[0]["source"] == "anthropic":
+        return {"custom_id": "mine", "result": {"type": "succeeded", "message": body}}
+    answer = {"status_code": 200, "request_id": "r", "body": body}
+    return {"id": "b", "custom_id": "mine", "response": answer, "error": None}
+
+
+@pytest.mark.parametrize("sample", WITH_MODEL, ids=lambda sample: sample.name)
+def test_a_body_in_a_line_of_a_batch_is_the_same_usage_in_the_batch_tier(sample: Sample) -> None:
+    expected = normalise(sample.payload, context=CONTEXT).events
+    found = normalise(wrapped(sample.payload), context=CONTEXT).events
+    for event, alone in zip(found, expected, strict=True):
+        assert event["quantities"] == alone["quantities"]
+        assert event["service_tier"] == "batch"

@@ -71,6 +71,8 @@ def normalise(
     if form == "auto" and openai.is_error(part) and not record.keys() & {"call_type", "attributes"}:
         return Normalised((), ERROR_RESPONSE)
     found = _detected(part) if form == "auto" else _asked_for(part, form)
+    if found is None:
+        return Normalised((), ERROR_RESPONSE)
     if found.name == "usage":
         event = metered.in_context(part, context)
         check_event(event)
@@ -96,13 +98,16 @@ def _detected(record: Part) -> Form:
     raise Unusable("record", _described(record), f"one format; it fits {names}: name one")
 
 
-def _asked_for(record: Part, name: str) -> Form:
+def _asked_for(record: Part, name: str) -> Form | None:
+    """Return the format of a name; None if the record is no record of it but an error."""
     form = _FORMS.get(name)
     if form is None:
         raise Unusable("form", name, f"auto or one of {', '.join(FORMATS)}")
-    if not form.accepts(record) and not openai.is_error(record):
-        raise Unusable("record", _described(record), f"a record of format {name}")
-    return form
+    if form.accepts(record):
+        return form
+    if openai.is_error(record):
+        return None
+    raise Unusable("record", _described(record), f"a record of format {name}")
 
 
 def _described(record: Part) -> str:

@@ -22,6 +22,9 @@ _MARKS = frozenset(
         "iterations",
     )
 )
+_MARKS_OF_OTHERS = frozenset(
+    ("total_tokens", "type", "input_tokens_details", "input_token_details")
+)
 _NO_REGION = ("global", "not_available")
 _COUNTS = (
     "input_tokens",
@@ -46,12 +49,16 @@ def _is_message(record: Part) -> bool:
     usage = message.data.get("usage")
     if not isinstance(usage, Mapping):
         return message.data.get("type") == "message" and "role" in message.data
-    return "input_tokens" in usage and "total_tokens" not in usage and "type" not in usage
+    if "input_tokens" not in usage or message.data.get("type") == "message":
+        return "input_tokens" in usage
+    return "object" not in message.data and _MARKS_OF_OTHERS.isdisjoint(usage)
 
 
 def _fits(record: Part) -> bool:
     if record.data.get("type") == "error":
         return isinstance(record.data.get("error"), Mapping)
+    if record.data.get("type") == "message_delta":
+        return isinstance(record.data.get("usage"), Mapping)
     result = record.data.get("result")
     if isinstance(result, Mapping) and result.get("type") in ("errored", "canceled", "expired"):
         return True
@@ -87,40 +94,50 @@ def anthropic_kinds(usage: Part) -> dict[str, int]:
 def anthropic_calls(usage: Part, main: Call) -> tuple[Call, ...]:
     """Return the call of a usage object, and those that its iterations bill beside it."""
     kinds = {**anthropic_kinds(usage), **tool_kinds(Part({}), usage)}
-    iterations = list(enumerate(usage.parts("iterations")))
-    messages = [part for _, part in iterations if part.text("type") in ("", "message")]
+    messages = [part for part in usage.parts("iterations") if _is_answer(part)]
     if messages:
         lost = sum(
             abs(usage.count(name) - sum(part.count(name) for part in messages)) for name in _COUNTS
         )
         kinds["unexplained"] = kinds.get("unexplained", 0) + lost
     region = usage.text("inference_geo")
+    tier = main.service_tier or usage.text("service_tier")
     main = main._replace(
         quantities=kinds,
-        service_tier=main.service_tier or usage.text("service_tier"),
+        service_tier="fast" if usage.data.get("speed") == "fast" and tier != "batch" else tier,
         region="" if region in _NO_REGION else region,
     )
-    beside = [
+    return (main, *calls_beside(usage, main))
+
+
+def calls_beside(usage: Part, main: Call) -> list[Call]:
+    """Return the calls that a usage object's iterations bill beside the answer itself."""
+    return [
         main._replace(
             quantities=found,
             model=part.text("model") or main.model,
             suffix=f"/iteration-{index}",
             initiator="system",
         )
-        for index, part in iterations
-        if part.text("type") not in ("", "message") and (found := anthropic_kinds(part))
+        for index, part in enumerate(usage.parts("iterations"))
+        if not _is_answer(part) and (found := anthropic_kinds(part))
     ]
-    return (main, *beside)
+
+
+def _is_answer(iteration: Part) -> bool:
+    return iteration.text("type") in ("", "message")
 
 
 def _read(record: Part, context: Context) -> Reading:
     """Read a message, or the line of a batch's results that holds it."""
     del context
     message = _message_of(record)
-    if message is record and not _is_message(record):
+    if message is record and not _is_message(record) and not record.has("usage"):
         return ERROR_RESPONSE
     if record.data.get("type") == "message_start":
         raise Unusable("type", "message_start", "the whole message: its output is still to come")
+    if record.data.get("type") == "message_delta" and not record.part("usage").has("input_tokens"):
+        raise Unusable("usage.input_tokens", None, "the whole message: its input came at the start")
     tier = "batch" if record.has("result") else ""
     call = Call({}, "anthropic", message.text("model"), service_tier=tier)
     call = call._replace(event_id=message.text("id"))

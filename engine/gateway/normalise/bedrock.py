@@ -2,6 +2,8 @@
 
 The answer names neither its model nor an id nor a time: the context does. The last event of a stream
 (`metadata`) has the same usage. Cache writes are told apart by their time to live in `cacheDetails`.
+Models invoked without Converse answer in their own language; those that no other format reads (Titan,
+Llama, the metrics at the end of a stream) are read here.
 """
 
 from collections.abc import Mapping
@@ -22,16 +24,46 @@ def _fits(record: Part) -> bool:
     if isinstance(usage, Mapping):
         return "inputTokens" in usage or "outputTokens" in usage
     is_converse = "stopReason" in record.data and "output" in record.data
-    return is_converse or _TITAN in record.data
+    return is_converse or not record.data.keys().isdisjoint((_METRICS, _TITAN, _LLAMA))
 
+
+_METRICS = "amazon-bedrock-invocationMetrics"
+"""Of the last event of any model's stream that was invoked without Converse."""
 
 _TITAN = "inputTextTokenCount"
 """Of Amazon's own models, invoked without Converse: embeddings, and texts in `results`."""
 
+_LLAMA = "generation_token_count"
 
-def _titan_kinds(record: Part) -> dict[str, int]:
+_SEARCHES = ("search", "grounding")
+"""What the names of tools that search the web have in them; other tools are tool calls."""
+
+
+def _invoked(record: Part) -> Call | None:
+    """Return the call of a model invoked without Converse that has no `usage`; None if it has."""
+    if record.has("usage", "metadata"):
+        return None
+    if _METRICS in record.data:
+        metrics = record.part(_METRICS)
+        usage = {
+            "inputTokens": metrics.count("inputTokenCount"),
+            "outputTokens": metrics.count("outputTokenCount"),
+            "cacheReadInputTokens": metrics.count("cacheReadInputTokenCount"),
+            "cacheWriteInputTokens": metrics.count("cacheWriteInputTokenCount"),
+        }
+        return Call(bedrock_kinds(Part(usage, metrics.place)), "bedrock")
+    if _LLAMA in record.data:
+        kinds = {"input": record.count("prompt_token_count"), "output": record.count(_LLAMA)}
+        return Call(kinds, "bedrock")
+    if _TITAN not in record.data:
+        return None
     written = sum(result.count("tokenCount") for result in record.parts("results"))
-    return {"input": record.count(_TITAN), "output": written}
+    kinds = {
+        "input": record.count(_TITAN),
+        "output": written + record.count("totalOutputTextTokenCount"),
+    }
+    is_text = record.has("results", "outputText")
+    return Call(kinds, "bedrock", operation="chat" if is_text else "embedding")
 
 
 def bedrock_kinds(usage: Part) -> dict[str, int]:
@@ -61,9 +93,16 @@ def bedrock_kinds(usage: Part) -> dict[str, int]:
     )
 
 
+def _is_counted(value: object) -> bool:
+    return type(value) in (int, float) or (isinstance(value, str) and value.isdigit())
+
+
 def _tool_kinds(used: Part) -> dict[str, int]:
-    searches = sum(used.count(name) for name in used.data if "search" in name.lower())
-    return {"search": searches, "tool_call": sum(used.count(name) for name in used.data) - searches}
+    counts = {name: used.count(name) for name, value in used.data.items() if _is_counted(value)}
+    searches = sum(
+        count for name, count in counts.items() if any(part in name.lower() for part in _SEARCHES)
+    )
+    return {"search": searches, "tool_call": sum(counts.values()) - searches}
 
 
 def _read(record: Part, context: Context) -> Reading:
@@ -72,10 +111,10 @@ def _read(record: Part, context: Context) -> Reading:
     answer = _answer_of(record)
     if answer.has("error", "__type") and not answer.has("usage"):
         return ERROR_RESPONSE
+    invoked = _invoked(record)
+    if invoked is not None:
+        return (invoked,)
     usage = answer.part("usage")
-    if _TITAN in record.data and not usage.data:
-        operation = "chat" if record.has("results") else "embedding"
-        return (Call(_titan_kinds(record), "bedrock", operation=operation),)
     tier = answer.data.get("serviceTier")
     call = Call(
         quantities={**bedrock_kinds(usage), **_tool_kinds(usage.part("serverToolUsage"))},

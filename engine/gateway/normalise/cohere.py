@@ -18,6 +18,9 @@ def _usage_of(record: Part) -> Part:
     delta = record.data.get("delta")  # the end of a stream
     if isinstance(delta, Mapping) and isinstance(delta.get("usage"), Mapping):
         return record.part("delta").part("usage")
+    answer = record.data.get("response") if record.has("event_type") else None
+    if isinstance(answer, Mapping) and isinstance(answer.get("meta"), Mapping):
+        return record.part("response").part("meta")  # the end of a stream of the first version
     meta = record.data.get("meta")
     return record.part("meta") if isinstance(meta, Mapping) else Part({}, "usage")
 
@@ -37,7 +40,7 @@ def cohere_kinds(usage: Part) -> dict[str, int]:
     images = billed.count("image_tokens")
     kinds = disjoint(
         Reported(
-            input=billed.count("input_tokens") + images,
+            input=billed.most("input_tokens", "total_tokens") + images,
             output=billed.count("output_tokens"),
             image_input=images,
         )
@@ -57,7 +60,7 @@ def _read(record: Part, context: Context) -> Reading:
         return ERROR_RESPONSE
     kinds = cohere_kinds(_usage_of(record))
     operation = "chat"
-    if kinds["search"]:
+    if kinds["search"] and not kinds.keys() & {"input", "output"}:
         operation = "rerank"
     elif kinds["request"]:
         operation = "classification"

@@ -12,6 +12,7 @@ from decimal import Context as Precision
 
 from engine.gateway.normalise.call import ERROR_RESPONSE, Call, Form, Reading
 from engine.gateway.normalise.openai import (
+    OPENROUTER_MARKS,
     answer_of,
     identified,
     is_chat_like,
@@ -66,7 +67,7 @@ def _read_openrouter(record: Part, context: Context) -> Reading:
 def _fits_openrouter(record: Part) -> bool:
     usage = answer_of(record).data.get("usage")
     told = isinstance(usage, Mapping) and tells_cost(usage)
-    return (told and is_chat_like(record)) or _fits_by("cost_details", "is_byok")(record)
+    return (told and is_chat_like(record)) or _fits_by(*OPENROUTER_MARKS)(record)
 
 
 def _is_document(record: Part) -> bool:
@@ -99,6 +100,8 @@ def _read_mistral(record: Part, context: Context) -> Reading:
     usage = answer_of(record).part("usage")
     heard = usage.scaled(_MILLISECONDS, "prompt_audio_seconds") or 0
     operation = "embedding" if record.data.get("object") == "list" else "chat"
+    if "text" in record.data:
+        operation = "audio"
     return tuple(
         call._replace(operation=operation, quantities={**call.quantities, "millisecond": heard})
         for call in calls

@@ -1,8 +1,9 @@
 """LiteLLM: the StandardLoggingPayload that its callbacks and loggers get for every call.
 
 The usage is that of the answer inside (`response.usage`): LiteLLM counts cached tokens into the prompt
-in every language but Anthropic's own, whose usage it passes on as it is. The counts at the top must
-agree with it. `response_cost` is a binary float of a price list: it is ignored.
+in every language but Anthropic's own, whose usage it passes on as it is. It also counts what Anthropic's
+`iterations` bill beside the answer, as if the answer's model had done it: that is taken apart again. The
+counts at the top must agree. `response_cost` is a binary float of a price list: it is ignored.
 
 The account is what the proxy knows of the key: its organisation, else its team, else the key's hash.
 The alias of a key is not taken, because users may name their keys; nor are `end_user`, tags and
@@ -11,8 +12,9 @@ event id adds when the attempt began.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
-from engine.gateway.normalise.anthropic import anthropic_calls, is_anthropic_usage
+from engine.gateway.normalise.anthropic import anthropic_calls, calls_beside, is_anthropic_usage
 from engine.gateway.normalise.call import (
     CACHE_HIT,
     ERROR_RESPONSE,
@@ -29,6 +31,8 @@ from engine.rating.usage import TOKEN_KINDS
 
 _MICROSECONDS = 1_000_000
 _MILLISECONDS = 1_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _TOP = ("prompt_tokens", "completion_tokens", "total_tokens")
 _OPERATIONS = {
     "completion": "chat",
@@ -39,6 +43,7 @@ _OPERATIONS = {
     "pass_through_endpoint": "chat",
     "realtime": "chat",
     "responses_websocket": "chat",
+    "create_interaction": "chat",
     "text_completion": "completion",
     "embedding": "embedding",
     "image_generation": "image",
@@ -51,6 +56,9 @@ _OPERATIONS = {
     "ocr": "ocr",
     "create_video": "video",
     "video_generation": "video",
+    "video_remix": "video",
+    "video_edit": "video",
+    "video_extension": "video",
 }
 """Call types that use a model, without the letter of their asynchronous form."""
 
@@ -92,8 +100,24 @@ def _account_of(metadata: Part) -> str:
 
 def _event_id(record: Part) -> str:
     call_id = record.text("litellm_call_id", "id")
-    began = record.scaled(_MICROSECONDS, "startTime")
+    began = _moment(record, "startTime")
     return f"{call_id}@{began}" if call_id and began is not None else call_id
+
+
+def _moment(record: Part, *names: str) -> int | None:
+    """Return a time in microseconds since 1970 UTC: seconds, or as some loggers write it, a text.
+
+    A text without a zone is UTC, as LiteLLM's own containers are.
+    """
+    _, value = record.find(*names)
+    if type(value) is str and value[4:5] == "-":
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            return record.scaled(_MICROSECONDS, *names)
+        aware = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        return (aware - _EPOCH) // _MICROSECOND
+    return record.scaled(_MICROSECONDS, *names)
 
 
 def _model_of(record: Part, provider: str) -> str:
@@ -120,7 +144,7 @@ def _read(record: Part, context: Context) -> Reading:
         model=_model_of(record, provider),
         operation=operation or "chat",
         event_id=_event_id(record),
-        occurred_at=record.scaled(_MICROSECONDS, "endTime", "startTime"),
+        occurred_at=_moment(record, "endTime", "startTime"),
         service_tier=_tier(record, response, usage),
         account_id=_account_of(metadata),
         subject=metadata.text("user_api_key_user_id", "user_api_key_alias"),
@@ -144,14 +168,34 @@ def _calls(record: Part, response: Part, usage: Part, call: Call) -> tuple[Call,
     """Return the calls, by the language of the usage."""
     if is_anthropic_usage(usage):
         return anthropic_calls(usage, call)
-    if "promptTokenCount" in usage.data:
+    if "promptTokenCount" in usage.data or "total_input_tokens" in usage.data:
         return (call._replace(quantities=gemini_kinds(usage)),)
     if "billed_units" in usage.data:
         return (call._replace(quantities=cohere_kinds(usage)),)
-    kinds = {**token_kinds(usage), **tool_kinds(response, usage)}
+    tokens = token_kinds(usage, image_output=call.operation == "image")
+    kinds = {**tokens, **tool_kinds(response, usage)}
     if not any(kinds.values()):
         kinds = _counts(record, response, usage, call.operation)
-    return (call._replace(quantities=kinds),)
+    main = call._replace(quantities=kinds)
+    return _taken_apart(main, usage) if usage.has("iterations") else (main,)
+
+
+def _taken_apart(main: Call, usage: Part) -> tuple[Call, ...]:
+    """Return a call without what its iterations bill beside it, and those.
+
+    They are part of it where its output is that of all iterations, which newer LiteLLM adds up.
+    """
+    beside = calls_beside(usage, main)
+    written = sum(part.count("output_tokens") for part in usage.parts("iterations"))
+    if usage.count("completion_tokens") != written:
+        return (main, *beside)
+    rest = dict(main.quantities)
+    for call in beside:
+        for kind, quantity in call.quantities.items():
+            rest[kind] = int(rest.get(kind, 0)) - int(quantity)
+    if any(int(quantity) < 0 for quantity in rest.values()):
+        return (main,)
+    return (main._replace(quantities=rest), *beside)
 
 
 def _counts(record: Part, response: Part, usage: Part, operation: str) -> dict[str, int]:
@@ -166,6 +210,9 @@ def _counts(record: Part, response: Part, usage: Part, operation: str) -> dict[s
             "millisecond": heard or 0,
             "character": len(spoken) if isinstance(spoken, str) and not heard else 0,
         }
+    if operation == "video":
+        made = usage.scaled(_MILLISECONDS, "duration_seconds")
+        return {"millisecond": made or response.scaled(_MILLISECONDS, "seconds") or 0}
     if operation == "search":
         return {"search": 1}
     if operation == "ocr":
@@ -174,20 +221,24 @@ def _counts(record: Part, response: Part, usage: Part, operation: str) -> dict[s
 
 
 def _checked(record: Part, calls: tuple[Call, ...]) -> tuple[Call, ...]:
-    """Add to the first call what the total at the top says beyond, or short of, the tokens found."""
+    """Add to the first call what the total at the top says beyond, or short of, the tokens found.
+
+    The total is of all calls, or of the first alone.
+    """
     total = record.counted("total_tokens")
     if not total:
         return calls
-    found = sum(
-        int(quantity)
-        for call in calls
-        for kind, quantity in call.quantities.items()
-        if kind in TOKEN_KINDS
-    )
     first = calls[0]
+    lost = abs(total - _tokens(first))
+    if lost and len(calls) > 1:
+        lost = min(lost, abs(total - sum(_tokens(call) for call in calls)))
     known = int(first.quantities.get("unexplained", 0))
-    kinds = {**first.quantities, "unexplained": max(abs(total - found), known)}
+    kinds = {**first.quantities, "unexplained": max(lost, known)}
     return (first._replace(quantities=kinds), *calls[1:])
+
+
+def _tokens(call: Call) -> int:
+    return sum(int(quantity) for kind, quantity in call.quantities.items() if kind in TOKEN_KINDS)
 
 
 FORMS = (Form("litellm", _fits, _read, _fits),)

@@ -4,6 +4,7 @@ These are sent by an operator's own service and not by the caller of a model, so
 is the account, unless the context knows it (as it does where a key is bound to accounts).
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from engine.rating.usage import KINDS
 _KIND_OF_TYPE = {
     "input": "input",
     "prompt": "input",
+    "system": "input",
     "output": "output",
     "completion": "output",
     **{kind: kind for kind in KINDS if kind not in ("pass_through_cost", "unexplained")},
@@ -43,10 +45,10 @@ def _read_cloudevents(record: Part, context: Context) -> Reading:
     for name in ("id", "source", "type"):
         if not record.text(name):
             raise Unusable(name, record.data.get(name), "a text: CloudEvents asks for it")
-    data = record.part("data")
+    data = _data_of(record)
     tokens = data.counted("tokens")
     if tokens is not None:
-        kind = _KIND_OF_TYPE.get(data.text("type"), "unexplained")
+        kind = _KIND_OF_TYPE.get(data.text("type").lower(), "unexplained")
         quantities = {kind: tokens}
     elif has_usage(data):
         quantities = token_kinds(data)
@@ -64,6 +66,18 @@ def _read_cloudevents(record: Part, context: Context) -> Reading:
         source=record.text("source"),
     )
     return (call,)
+
+
+def _data_of(record: Part) -> Part:
+    """Return the data of an event; some senders put it in a text, which must be JSON then."""
+    data = record.data.get("data")
+    if not isinstance(data, str):
+        return record.part("data")
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        found = data
+    return Part({"data": found}).part("data")
 
 
 def _fits_autumn(record: Part) -> bool:

@@ -2,11 +2,14 @@
 
 `prompt_tokens` (chat) and `input_tokens` (responses) include cached and cache-written tokens,
 `completion_tokens` and `output_tokens` include reasoning and rejected predictions. Dialects put the
-same facts under other names (`num_cached_tokens`, `prompt_cache_hit_tokens`), which are all read
-here; only their marks and their provider differ (`compatible`).
+same facts under other names (`prompt_cache_hit_tokens`, `cached_prompt_text_tokens`) or beside the
+whole (Perplexity's reasoning), which are all read here; only their marks and their provider differ
+(`compatible`). Mistral's `num_cached_tokens` is no such name: what Mistral bills as cached stands in
+the details of the prompt.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from engine.gateway.normalise.call import ERROR_RESPONSE, Call, Form, Reading
 from engine.gateway.normalise.record import Context, Part, Unusable
@@ -19,6 +22,11 @@ _OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details", "output
 _FREE_TOOL_COUNTS = ("web_fetch_requests", "tool_search_requests", "browser_open_requests")
 """Of `server_tool_use`: what providers bill by its tokens alone."""
 
+_WORDS_OF_ERRORS = frozenset(
+    ("message", "Message", "detail", "id", "request_id", "code", "status", "status_code")
+)
+"""All that the errors of Bedrock, Cohere and Mistral consist of."""
+
 _ENDS_OF_STREAM = (
     "response.completed",
     "response.incomplete",
@@ -26,6 +34,9 @@ _ENDS_OF_STREAM = (
     "response.done",
 )
 """Events of a stream or a realtime session that carry the answer as a whole."""
+
+_CHATS = ("chat.completion", "text_completion")
+"""How the `object` of a chat or text completion, or of a chunk of one, begins."""
 
 SECOND = 1_000_000
 
@@ -55,6 +66,15 @@ def _reported(usage: Part) -> Reported:
     read = usage.counted(*_INPUT)
     input_tokens = max((total or 0) - output, 0) if read is None else read
     write_5m, write_1h, lost = _cache_writes(usage, details)
+    reasoning = output_details.most("reasoning_tokens") or usage.count("reasoning_tokens")
+    if "citation_tokens" in usage.data or "num_search_queries" in usage.data:
+        # Perplexity: reasoning and what is cited stand beside; the model reads what is cited
+        cited = usage.count("citation_tokens")
+        if total == input_tokens + output:
+            total += cited + reasoning
+        input_tokens, output = input_tokens + cited, output + reasoning
+    if usage.data.get("prompt_audio_seconds"):
+        total = None  # has tokens of audio that nothing else has: Mistral bills audio by its length
     hit, miss = usage.counted("prompt_cache_hit_tokens"), usage.counted("prompt_cache_miss_tokens")
     if hit is not None and miss is not None:  # DeepSeek says the prompt twice
         lost += abs(input_tokens - hit - miss)
@@ -65,7 +85,7 @@ def _reported(usage: Part) -> Reported:
         cache_read=details.most("cached_tokens")
         or usage.most(
             "prompt_cache_hit_tokens",
-            "num_cached_tokens",
+            "cached_prompt_text_tokens",
             "cached_tokens",
             "cache_read_input_tokens",
         ),
@@ -75,7 +95,7 @@ def _reported(usage: Part) -> Reported:
         image_input=details.count("image_tokens"),
         cached_audio=cached.count("audio_tokens"),
         cached_image=cached.count("image_tokens"),
-        reasoning=output_details.most("reasoning_tokens") or usage.count("reasoning_tokens"),
+        reasoning=reasoning,
         audio_output=output_details.count("audio_tokens"),
         image_output=output_details.count("image_tokens"),
         tool_input=details.count("tool_use_tokens"),
@@ -144,16 +164,30 @@ def answer_of(record: Part) -> Part:
     if record.has("custom_id") and isinstance(inner.get("body"), Mapping):
         return record.part("response").part("body")
     kind = record.data.get("type")
-    return record.part("response") if kind in _ENDS_OF_STREAM else record
+    is_bare = (
+        kind is None and isinstance(inner.get("usage"), Mapping) and not record.has("call_type")
+    )
+    return record.part("response") if is_bare or kind in _ENDS_OF_STREAM else record
 
 
 def is_error(record: Part) -> bool:
-    """Say whether a body, or what it wraps, is an error: it has one and no usage, or says it failed."""
-    return any(
+    """Say whether a body, or what it wraps, is an error.
+
+    It has an error and no usage, says that it failed, or consists of the words of an error alone.
+    """
+    return _is_named_error(record.data) or any(
         bool(body.data.get("error") and not body.has("usage", "usageMetadata", "response"))
         or body.data.get("status") == "failed"
         for body in (record, answer_of(record))
     )
+
+
+def _is_named_error(body: Mapping[str, Any]) -> bool:
+    if not ("message" in body or "Message" in body or "detail" in body) or "specversion" in body:
+        return False
+    if body.get("object") == "error" or body.get("type") == "error" or "__type" in body:
+        return True
+    return body.keys() <= _WORDS_OF_ERRORS and not isinstance(body.get("message"), Mapping)
 
 
 def is_chat_like(record: Part) -> bool:
@@ -165,7 +199,7 @@ def is_chat_like(record: Part) -> bool:
     if isinstance(usage, Mapping) and "prompt_tokens" in usage and "completion_tokens" in usage:
         return True
     kind = answer.data.get("object")
-    return isinstance(kind, str) and kind.startswith(("chat.completion", "text_completion"))
+    return isinstance(kind, str) and kind.startswith(_CHATS)
 
 
 def read_chat(record: Part, context: Context) -> Reading:
@@ -175,7 +209,7 @@ def read_chat(record: Part, context: Context) -> Reading:
     if is_error(record):
         return ERROR_RESPONSE
     _refuse_middle_of_stream(answer)
-    usage = answer.part("usage")
+    usage = _usage_of(answer)
     kind = answer.text("object")
     call = Call(
         quantities={**token_kinds(usage), **tool_kinds(answer, usage)},
@@ -183,6 +217,18 @@ def read_chat(record: Part, context: Context) -> Reading:
         operation="completion" if kind.startswith("text_completion") else "chat",
     )
     return (identified(call, record, answer),)
+
+
+def _usage_of(answer: Part) -> Part:
+    """Return the usage; of a stream's last chunk, also where Groq and Moonshot put it."""
+    groq = answer.data.get("x_groq")
+    if not answer.has("usage") and isinstance(groq, Mapping) and groq.get("usage"):
+        return answer.part("x_groq").part("usage")
+    if not answer.has("usage") and answer.data.get("object") == "chat.completion.chunk":
+        for choice in answer.parts("choices"):
+            if choice.has("usage"):
+                return choice.part("usage")
+    return answer.part("usage")
 
 
 def identified(call: Call, record: Part, answer: Part) -> Call:
@@ -198,9 +244,11 @@ def identified(call: Call, record: Part, answer: Part) -> Call:
 
 def _provider(answer: Part) -> str:
     """Return the server's name where its own fields tell: OpenAI's language is spoken by many."""
-    if answer.part("usage").has("queue_time", "total_time") or answer.has("x_groq"):
+    usage = answer.part("usage")
+    if usage.has("queue_time", "total_time") or answer.has("x_groq"):
         return "groq"
-    return "openai"
+    is_openrouter = tells_cost(usage.data) or not OPENROUTER_MARKS.isdisjoint(usage.data)
+    return "openrouter" if is_openrouter else "openai"
 
 
 def _refuse_middle_of_stream(answer: Part) -> None:
@@ -217,7 +265,9 @@ def _fits_responses(record: Part) -> bool:
     if answer.data.get("object") in ("response", "realtime.response"):
         return True
     usage = answer.data.get("usage")
-    if not isinstance(usage, Mapping) or not {"input_tokens", "total_tokens"} <= usage.keys():
+    if not isinstance(usage, Mapping) or "input_tokens" not in usage:
+        return False
+    if "total_tokens" not in usage and "input_tokens_details" not in usage:
         return False
     details = usage.get("input_tokens_details")
     is_image = isinstance(details, Mapping) and "image_tokens" in details
@@ -238,7 +288,7 @@ def _read_responses(record: Part, context: Context) -> Reading:
         raise Unusable("status", answer.data["status"], "a response that has ended")
     usage = answer.part("usage")
     quantities = {**token_kinds(usage), **tool_kinds(answer, usage)}
-    return (identified(Call(quantities, provider="openai"), record, answer),)
+    return (identified(Call(quantities, provider=_provider(answer)), record, answer),)
 
 
 def _fits_embedding(record: Part) -> bool:
@@ -246,8 +296,11 @@ def _fits_embedding(record: Part) -> bool:
     usage = answer.data.get("usage")
     if not isinstance(usage, Mapping) or usage.keys().isdisjoint(("prompt_tokens", "total_tokens")):
         return False
-    others = ("completion_tokens", "input_tokens", "output_tokens")
-    return usage.keys().isdisjoint(others) or answer.data.get("object") == "list"
+    kind = answer.data.get("object")
+    if isinstance(kind, str) and kind.startswith(_CHATS):
+        return False
+    others = ("completion_tokens", "input_tokens", "output_tokens", "total_input_tokens")
+    return usage.keys().isdisjoint(others) or kind == "list"
 
 
 def _read_embedding(record: Part, context: Context) -> Reading:
@@ -256,7 +309,9 @@ def _read_embedding(record: Part, context: Context) -> Reading:
     answer = answer_of(record)
     if is_error(record):
         return ERROR_RESPONSE
-    call = Call(token_kinds(answer.part("usage")), provider="openai", operation="embedding")
+    call = Call(
+        token_kinds(answer.part("usage")), provider=_provider(answer), operation="embedding"
+    )
     return (identified(call, record, answer),)
 
 
@@ -273,14 +328,14 @@ def tells_cost(usage: Mapping[str, object]) -> bool:
     return type(usage.get("cost")) in {int, float}
 
 
-DIALECT_MARKS = frozenset(
+OPENROUTER_MARKS = frozenset(("cost_details", "is_byok"))
+
+DIALECT_MARKS = OPENROUTER_MARKS | frozenset(
     (
         "prompt_cache_hit_tokens",
         "prompt_cache_miss_tokens",
         "num_cached_tokens",
         "prompt_audio_seconds",
-        "cost_details",
-        "is_byok",
     )
 )
 """Fields of a chat's usage that only one dialect has."""

@@ -53,6 +53,11 @@ def _fits_audio(record: Part) -> bool:
     return "text" in record.data and "duration" in record.data
 
 
+def _accepts_audio(record: Part) -> bool:
+    """Say whether this may be a transcription: some servers answer with its text alone."""
+    return isinstance(record.data.get("text"), str) or _fits_audio(record)
+
+
 def _read_audio(record: Part, context: Context) -> Reading:
     """Read a transcription, or the last event of a transcription's or a speech's stream."""
     del context
@@ -75,5 +80,5 @@ def _read_audio(record: Part, context: Context) -> Reading:
 
 FORMS = (
     Form("openai_image", _fits_image, _read_image, _fits_image),
-    Form("openai_audio", _fits_audio, _read_audio, _fits_audio),
+    Form("openai_audio", _fits_audio, _read_audio, _accepts_audio),
 )

@@ -85,9 +85,10 @@ class Part:
 
     def find(self, *names: str) -> tuple[str, Any]:
         """Return the name and value of the first field that is there; (first name, None) if none."""
+        data = self.data
         for name in names:
-            value = self.data.get(name)
-            if value is not None and value not in ABSENT_TEXTS:
+            value = data.get(name)
+            if value is not None and (type(value) is not str or value not in ABSENT_TEXTS):
                 return name, value
         return names[0], None
 
@@ -126,7 +127,11 @@ class Part:
 
     def most(self, *names: str) -> int:
         """Return the first count above zero: of one fact under several names, some left at 0."""
-        return next((found for name in names if (found := self.count(name))), 0)
+        data = self.data
+        for name in names:
+            if data.get(name) and (found := self.count(name)):
+                return found
+        return 0
 
     def text(self, *names: str) -> str:
         """Return a text (an id may be a number); empty if it is absent."""
