@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.gateway.normalise import Unusable, normalise
-from tests.gateway.samples import CONTEXT, more
+from tests.gateway.samples import CONTEXT, curated, more
 
 MORE = more()
 CHARGED = [sample for sample in MORE if "expected_events" in sample]
@@ -101,3 +101,10 @@ def test_a_time_with_a_zone_and_one_without_are_both_understood() -> None:
     assert event["event_id"].endswith("@1737710446847371")
     zoned = {**sample["payload"], "startTime": "2025-01-24T10:20:46.847371+01:00"}
     assert normalise(zoned, context=context).events[0]["event_id"] == event["event_id"]
+
+
+@pytest.mark.parametrize("error", ["-", "", "upstream was slow"])
+def test_a_log_line_that_has_room_for_an_error_is_charged_by_its_status(error: str) -> None:
+    (sample,) = [sample for sample in curated() if sample.name == "gw-s30"]
+    (event,) = normalise({**sample.payload, "error": error}, context=CONTEXT).events
+    assert event["quantities"] == {"input": 15, "output": 7}

@@ -66,7 +66,10 @@ def test_a_record_with_odd_values_gives_events_that_the_engine_takes_or_is_unusa
 
 @given(record=st.dictionaries(st.sampled_from(
     ["usage", "id", "model", "object", "specversion", "ai", "response", "type", "attributes",
-     "usageMetadata", "llm_summary", "call_type", "startTime", "data", "meta", "error"]), ODD))  # fmt: skip
+     "usageMetadata", "llm_summary", "call_type", "startTime", "data", "meta", "error", "message",
+     "detail", "predictions", "interaction", "promptFeedback", "usage_metadata", "candidates",
+     "x_groq", "choices", "delta", "result", "custom_id", "generation_token_count", "processed_time",
+     "amazon-bedrock-invocationMetrics", "inputTextTokenCount", "event_type", "status"]), ODD))  # fmt: skip
 def test_any_object_at_all_is_understood_or_unusable(record: dict[str, Any]) -> None:
     for form in ("auto", *FORMATS):
         with suppress(Unusable):

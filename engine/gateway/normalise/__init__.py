@@ -68,8 +68,6 @@ def normalise(
     if not isinstance(record, Mapping):
         raise Unusable("record", record, "a JSON object")
     part = Part(record)
-    if form == "auto" and openai.is_error(part) and not record.keys() & {"call_type", "attributes"}:
-        return Normalised((), ERROR_RESPONSE)
     found = _detected(part) if form == "auto" else _asked_for(part, form)
     if found is None:
         return Normalised((), ERROR_RESPONSE)
@@ -88,10 +86,13 @@ def normalise(
     return Normalised(tuple(usage_event(call, found.name, context) for call in calls))
 
 
-def _detected(record: Part) -> Form:
+def _detected(record: Part) -> Form | None:
+    """Return the one format whose marks a record bears; None if it bears none but is an error."""
     fitting = [form for form in _FORMS.values() if form.fits(record)]
     if len(fitting) == 1:
         return fitting[0]
+    if openai.is_error(record):
+        return None
     if not fitting:
         raise Unusable("record", _described(record), f"the marks of one of {', '.join(FORMATS)}")
     names = ", ".join(form.name for form in fitting)
