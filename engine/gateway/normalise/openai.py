@@ -176,9 +176,8 @@ def is_error(record: Part) -> bool:
     It has an error and no usage, says that it failed, or consists of the words of an error alone.
     """
     return _is_named_error(record.data) or any(
-        bool(body.find("error")[1])
-        and not body.has("usage", "usageMetadata", "response")
-        or body.data.get("status") == "failed"
+        body.data.get("status") == "failed"
+        or (body.find("error")[1] and not body.has("usage", "usageMetadata", "response"))
         for body in (record, answer_of(record))
     )
 
