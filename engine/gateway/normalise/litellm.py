@@ -25,7 +25,12 @@ from engine.gateway.normalise.call import (
 )
 from engine.gateway.normalise.cohere import cohere_kinds
 from engine.gateway.normalise.gemini import gemini_kinds
-from engine.gateway.normalise.openai import has_usage, token_kinds, tool_kinds
+from engine.gateway.normalise.openai import (
+    has_usage,
+    image_tool_calls,
+    token_kinds,
+    tool_kinds,
+)
 from engine.gateway.normalise.record import Context, Part
 from engine.rating.usage import TOKEN_KINDS
 
@@ -177,7 +182,9 @@ def _calls(record: Part, response: Part, usage: Part, call: Call) -> tuple[Call,
     if not any(kinds.values()):
         kinds = _counts(record, response, usage, call.operation)
     main = call._replace(quantities=kinds)
-    return _taken_apart(main, usage) if usage.has("iterations") else (main,)
+    if usage.has("iterations"):
+        return _taken_apart(main, usage)
+    return (main, *image_tool_calls(response, main))
 
 
 def _taken_apart(main: Call, usage: Part) -> tuple[Call, ...]:

@@ -11,7 +11,7 @@ the details of the prompt.
 from collections.abc import Mapping
 from typing import Any
 
-from engine.gateway.normalise.call import ERROR_RESPONSE, Call, Form, Reading
+from engine.gateway.normalise.call import ERROR_RESPONSE, UNKNOWN, Call, Form, Reading
 from engine.gateway.normalise.record import Context, Part, Unusable
 from engine.gateway.normalise.tokens import Reported, disjoint
 
@@ -109,12 +109,16 @@ def _cache_writes(usage: Part, details: Part) -> tuple[int, int, int]:
     Without details all are short-lived: the default everywhere. OpenAI's 30 minutes count as the
     short one, its 12 hours as the long one.
     """
-    written = details.most("cache_write_tokens", "cache_creation_tokens") or usage.most(
+    written = details.most(
+        "cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"
+    ) or usage.most(
         "cache_creation_input_tokens", "cache_write_tokens", "prompt_cache_write_tokens"
     )
     by_age = usage.part("cache_creation")
     if not by_age.data:
-        by_age = details.part("cache_write_tokens_details", "cache_creation_token_details")
+        by_age = details.part(
+            "cache_write_tokens_details", "cache_creation_token_details", "cache_creation"
+        )
     long = by_age.most("ephemeral_1h_input_tokens", "ttl_12h_tokens")
     short = by_age.most("ephemeral_5m_input_tokens", "ttl_30m_tokens")
     if not long and not short:
@@ -288,7 +292,26 @@ def _read_responses(record: Part, context: Context) -> Reading:
         raise Unusable("status", answer.data["status"], "a response that has ended")
     usage = answer.part("usage")
     quantities = {**token_kinds(usage), **tool_kinds(answer, usage)}
-    return (identified(Call(quantities, provider=_provider(answer)), record, answer),)
+    main = identified(Call(quantities, provider=_provider(answer)), record, answer)
+    return (main, *image_tool_calls(answer, main))
+
+
+def image_tool_calls(answer: Part, main: Call) -> tuple[Call, ...]:
+    """Return the call of the image model that a response used as a tool: its usage does not count it."""
+    if "tool_usage" not in answer.data:
+        return ()
+    kinds = token_kinds(answer.part("tool_usage").part("image_gen"), image_output=True)
+    if not kinds:
+        return ()
+    models = (tool.text("model") for tool in answer.parts("tools") if tool.has("model"))
+    call = main._replace(
+        quantities=kinds,
+        model=next(models, UNKNOWN),
+        operation="image",
+        suffix="/image",
+        initiator="system",
+    )
+    return (call,)
 
 
 def _fits_embedding(record: Part) -> bool:
