@@ -199,6 +199,29 @@ def test_when_kafka_forgets_the_archive_remembers(
     assert said.splitlines()[-1].endswith("0 findings, 0 stray files (they do not count)")
 
 
+def test_the_numbers_of_a_publisher_are_complete_although_kafka_forgot_the_first(
+    deployment: Deployment, commands: Commands
+) -> None:
+    numbered = [
+        event | {"publisher": "edge-1", "publisher_sequence": number}
+        for number, event in enumerate(events(0, 60), start=1)
+    ]
+    deployment.send_usage(numbered[:40])
+    deployment.rate_all(40)
+    commands.run("write")
+    commands.run("prune")
+    deployment.send_usage(numbered[40:])
+    shown = commands.replay("usage", "completeness", "--json").splitlines()[-1]
+    assert json.loads(shown) == {
+        "publisher": "edge-1",
+        "events": 60,
+        "last_sequence": 60,
+        "duplicates": 0,
+        "missing": 0,
+        "gaps": [],
+    }
+
+
 def test_a_worker_that_lost_its_caches_recovers_what_kafka_forgot_from_the_archive(
     deployment: Deployment, commands: Commands, tmp_path: Path
 ) -> None:

@@ -6,21 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.adapters.kafka.log import KafkaLog
 from engine.adapters.usage_record import read_usage_record
 from engine.entrypoints.cli.common import (
     EXIT_REJECTED,
     AsJson,
     Bootstrap,
-    kafka,
     not_found,
-    opened_log,
     print_rows,
     progress_bar,
 )
+from engine.entrypoints.cli.evidence import FromArchive, opened_evidence
 from engine.gateway.completeness import Arrivals, Completeness
-from engine.ports import TopicPartition
-from engine.rating.errors import InvalidDocument, Refusal
+from engine.ports import RecordLog, TopicPartition
+from engine.rating.errors import Refusal
 
 _SHOWN_GAPS = 5
 
@@ -29,12 +27,13 @@ def completeness(
     publisher: Annotated[
         str, typer.Option(help="Of this publisher alone: its name, or how it begins.")
     ] = "",
+    archive: FromArchive = None,
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove that nothing was lost between publishers and Kafka: their numbers have no gap.
 
-    Reads the whole usage topic. A publisher numbers what it takes; a number that is missing below
+    Reads the whole usage topic; of one that was pruned, the archive too. A publisher numbers what it takes; a number that is missing below
     one that arrived is lost, or under way: while gateways publish, look again a minute later.
     Duplicates are deliveries after a fault, and are charged once.
 
@@ -42,10 +41,10 @@ def completeness(
 
     Exit codes: 0 no gaps; 1 the topic could not be read; 3 no such publisher; 4 there are gaps.
     """
-    with opened_log(kafka(bootstrap)) as log:
+    with opened_evidence(bootstrap, archive) as (log, partitions):
         found = [
             arrivals.judge(name)
-            for name, arrivals in sorted(_arrivals(log).items())
+            for name, arrivals in sorted(_arrivals(log, partitions).items())
             if name.startswith(publisher)
         ]
     if publisher and not found:
@@ -60,11 +59,8 @@ def completeness(
         raise typer.Exit(EXIT_REJECTED)
 
 
-def _arrivals(log: KafkaLog) -> Mapping[str, Arrivals]:
+def _arrivals(log: RecordLog, count: int) -> Mapping[str, Arrivals]:
     """Return what arrived by publisher; events without a publisher have no number."""
-    count = log.partitions("usage")
-    if not count:
-        raise InvalidDocument("topic usage", "none", "the topics of `tollbook topics create`")
     partitions = [TopicPartition("usage", number) for number in range(count)]
     ends = log.ends(partitions)
     found: defaultdict[str, Arrivals] = defaultdict(Arrivals)
