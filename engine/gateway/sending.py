@@ -4,6 +4,10 @@ A window of events is packed, sent with acks=all by an idempotent producer, and 
 then does the cursor move and the next window begin. Whatever goes wrong, the producer is thrown
 away, the thread waits (longer each time, up to a bound) and sends the same window again: what had
 arrived already is a duplicate, which the engine recognises. It tries for ever.
+
+Kafka may also take a connection and never answer, and then the thread is held up for longer than a
+closing publisher may wait. So it is the closing thread that closes the spool, and the held up one
+finds that out before it touches the spool again: the folder may be another publisher's by then.
 """
 
 import threading
@@ -38,7 +42,10 @@ class Outlet(Protocol):
         """Write records, in order within each partition, and wait for them."""
 
     def close(self) -> None:
-        """Let go of the connection, whatever was not acknowledged."""
+        """Let go of the connection, whatever was not acknowledged; a `send` under way fails.
+
+        From any thread, and more than once.
+        """
 
 
 class KafkaOutlet:
@@ -81,7 +88,8 @@ class KafkaOutlet:
             future.get(timeout=_ACKNOWLEDGE_SECONDS + _BOOTSTRAP_SECONDS)
 
     def close(self) -> None:
-        """Close without waiting."""
+        """Break off, without waiting. The client by itself would go on with what was not sent."""
+        self._producer._sender.force_close()  # noqa: SLF001 - `close` fails before it does this
         with suppress(KafkaError):  # that it could not send the rest: it is sent again
             self._producer.close(timeout=0)
 
@@ -132,9 +140,9 @@ class Keeper:
 
 
 class Sender:
-    """Delivers a spool, from a thread of its own, which closes the spool when it ends.
+    """Delivers a spool, from a thread of its own, until `stop` closes the spool.
 
-    `signing_key` signs every record. `last_error` is empty while all is well.
+    The thread uses the spool only while it holds `_moved` and the spool is not closed. `signing_key` signs every record. `last_error` is empty while all is well.
     """
 
     def __init__(
@@ -150,6 +158,7 @@ class Sender:
         self._news = threading.Event()
         self._stopping = threading.Event()
         self._moved = threading.Condition()
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tollbook-sender", daemon=True)
 
     def start(self) -> None:
@@ -161,16 +170,27 @@ class Sender:
         self._news.set()
 
     def stop(self, timeout_seconds: float) -> None:
-        """Ask the thread to end after the window under way, and wait for it so long at most."""
+        """End after the window under way, or after this time without it; close the spool.
+
+        A window that was not acknowledged by then is sent again by the next one that has the spool.
+        """
         self._stopping.set()
         self._news.set()
         self._thread.join(timeout_seconds)
+        with self._moved:
+            self._closed.set()
+            try:
+                self._spool.close()
+            except OSError as error:
+                _log.error("spool_not_synced", reason=str(error))
+            self._moved.notify_all()
+        self._disconnect()
 
     def wait_for(self, sequence: int, timeout_seconds: float | None) -> bool:
         """Wait until everything up to a sequence is acknowledged; say whether it is."""
         with self._moved:
             return self._moved.wait_for(
-                lambda: self._spool.acknowledged >= sequence or not self._thread.is_alive(),
+                lambda: self._spool.acknowledged >= sequence or self._closed.is_set(),
                 timeout_seconds,
             ) and (self._spool.acknowledged >= sequence)
 
@@ -180,6 +200,8 @@ class Sender:
             try:
                 self._drain()
             except Exception as error:  # noqa: BLE001 - whatever the client raises, it is tried again
+                if self._closed.is_set():
+                    break
                 self._away(error, pause)
                 self._stopping.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -188,29 +210,39 @@ class Sender:
                 self._news.wait()
                 self._news.clear()
         self._disconnect()
-        self._spool.close()
-        with self._moved:
-            self._moved.notify_all()
 
     def _drain(self) -> None:
         """Deliver what is there, window by window."""
-        while not self._stopping.is_set() and (window := self._spool.read(WINDOW_BYTES)):
+        while window := self._next():
             self._deliver(window)
 
+    def _next(self) -> Window | None:
+        with self._moved:
+            return None if self._stopping.is_set() else self._spool.read(WINDOW_BYTES)
+
     def _deliver(self, window: Window) -> None:
-        if self._outlet is None:
-            self._outlet = self._connect()
-            self._partitions = self._outlet.partitions()
-            if not self._partitions:
-                raise KafkaTimeoutError("the usage topic does not exist")
-        self._outlet.send(list(pack(window.events, self._partitions, self._signing_key)))
-        self._spool.acknowledge(window)
-        self.delivered += len(window.events)
+        outlet = self._connected()
+        if self._closed.is_set():
+            return
+        outlet.send(list(pack(window.events, self._partitions, self._signing_key)))
+        with self._moved:
+            if self._closed.is_set():
+                return
+            self._spool.acknowledge(window)
+            self.delivered += len(window.events)
+            self._moved.notify_all()
         if self.last_error:
             self.last_error = ""
             _log.info("broker_available", waiting=self._waiting())
-        with self._moved:
-            self._moved.notify_all()
+
+    def _connected(self) -> Outlet:
+        if self._outlet is not None:
+            return self._outlet
+        outlet = self._outlet = self._connect()
+        self._partitions = outlet.partitions()
+        if not self._partitions:
+            raise KafkaTimeoutError("the usage topic does not exist")
+        return outlet
 
     def _away(self, error: Exception, pause: float) -> None:
         self._disconnect()
@@ -221,8 +253,8 @@ class Sender:
         return self._spool.last_sequence - self._spool.acknowledged
 
     def _disconnect(self) -> None:
-        if self._outlet is not None:
-            outlet, self._outlet = self._outlet, None
+        outlet, self._outlet = self._outlet, None
+        if outlet is not None:
             outlet.close()
 
 

@@ -181,8 +181,13 @@ class Spool:
         self._read_to = window.after
 
     def close(self) -> None:
-        """Sync, and let go of the folder."""
-        self.sync()
+        """Sync, and let go of the folder, in any case. OSError if the disk fails."""
+        try:
+            self.sync()
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
         with self._lock:
             self._is_closed = True
             if self._spare is not None:
