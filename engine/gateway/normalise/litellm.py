@@ -36,6 +36,7 @@ from engine.rating.usage import TOKEN_KINDS
 
 _MICROSECONDS = 1_000_000
 _MILLISECONDS = 1_000
+_REDACTED = "redacted-by-litellm"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _TOP = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -212,11 +213,7 @@ def _counts(record: Part, response: Part, usage: Part, operation: str) -> dict[s
         return {"image": len(data) if isinstance(data, list) else 0}
     if operation == "audio":
         heard = usage.scaled(_MILLISECONDS, "seconds") or response.scaled(_MILLISECONDS, "duration")
-        spoken = record.data.get("messages")
-        return {
-            "millisecond": heard or 0,
-            "character": len(spoken) if isinstance(spoken, str) and not heard else 0,
-        }
+        return {"millisecond": heard or 0, "character": 0 if heard else _spoken(record)}
     if operation == "video":
         made = usage.scaled(_MILLISECONDS, "duration_seconds")
         return {"millisecond": made or response.scaled(_MILLISECONDS, "seconds") or 0}
@@ -225,6 +222,19 @@ def _counts(record: Part, response: Part, usage: Part, operation: str) -> dict[s
     if operation == "ocr":
         return {"page": response.part("usage_info").count("pages_processed")}
     return {}
+
+
+def _spoken(record: Part) -> int:
+    """Return the characters that were spoken: of a text, or of the messages LiteLLM makes of it."""
+    said = record.data.get("messages")
+    if "speech" not in record.text("call_type") or not isinstance(said, str | list):
+        return 0
+    texts = (
+        [said]
+        if isinstance(said, str)
+        else [part.get("content") for part in said if isinstance(part, Mapping)]
+    )
+    return sum(len(text) for text in texts if isinstance(text, str) and text != _REDACTED)
 
 
 def _checked(record: Part, calls: tuple[Call, ...]) -> tuple[Call, ...]:
