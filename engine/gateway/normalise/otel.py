@@ -44,7 +44,15 @@ _PROVIDERS = {
 _INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")
 _OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")
 _READ = ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens")
-_WRITTEN = ("gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens")
+_WRITTEN = (
+    "gen_ai.usage.cache_write.input_tokens",
+    "gen_ai.usage.cache_creation.input_tokens",
+    "gen_ai.usage.cache_creation_input_tokens",
+    "gen_ai.usage.cache_write_input_tokens",
+)
+_REASONING = ("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens")
+_TOTAL = ("gen_ai.usage.total_tokens", "llm.usage.total_tokens")
+_MODEL = ("gen_ai.response.model", "gen_ai.request.model")
 _ERROR_STATUS = (2, "STATUS_CODE_ERROR", "ERROR", "Error")
 
 
@@ -100,8 +108,11 @@ def _spans(record: Part) -> Iterator[tuple[Part, Part]]:
 
 
 def _is_model_call(attributes: Part) -> bool:
+    """Say whether a span is a model call: by its operation, in older spans by model or usage."""
     operation = attributes.text("gen_ai.operation.name")
-    return _is_gen_ai(attributes.data) and operation in _OPERATIONS
+    if not operation:
+        return attributes.has(*_MODEL, *_INPUT, *_OUTPUT)
+    return operation in _OPERATIONS
 
 
 def _is_error(span: Part, attributes: Part) -> bool:
@@ -129,7 +140,7 @@ def _call(span: Part, attributes: Part) -> Call:
     return Call(
         quantities=_kinds(attributes),
         provider=_PROVIDERS.get(provider, provider),
-        model=attributes.text("gen_ai.response.model", "gen_ai.request.model"),
+        model=attributes.text(*_MODEL),
         operation=_OPERATIONS[attributes.text("gen_ai.operation.name")],
         event_id=attributes.text("gen_ai.response.id") or of_span,
         occurred_at=_time(span),
@@ -153,14 +164,14 @@ def _kinds(attributes: Part) -> dict[str, int]:
         Reported(
             input=attributes.count(*_INPUT),
             output=attributes.count(*_OUTPUT),
-            total=attributes.counted("gen_ai.usage.total_tokens", "llm.usage.total_tokens"),
-            cache_read=attributes.count(*_READ),
-            cache_write_5m=attributes.count(*_WRITTEN),
+            total=attributes.counted(*_TOTAL),
+            cache_read=attributes.most(*_READ),
+            cache_write_5m=attributes.most(*_WRITTEN),
             audio_input=attributes.count("gen_ai.usage.audio.input_tokens"),
             image_input=attributes.count("gen_ai.usage.image.input_tokens"),
-            reasoning=attributes.count(
-                "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens"
-            ),
+            cached_audio=attributes.count("gen_ai.usage.audio.cache_read.input_tokens"),
+            cached_image=attributes.count("gen_ai.usage.image.cache_read.input_tokens"),
+            reasoning=attributes.most(*_REASONING),
             audio_output=attributes.count("gen_ai.usage.audio.output_tokens"),
             image_output=attributes.count("gen_ai.usage.image.output_tokens"),
         )
