@@ -66,6 +66,7 @@ def serve_http(
     def tend(stop: threading.Event) -> None:
         while not stop.wait(_EVERY_SECONDS):
             ring.refresh()
+            api.tell_rejected()
             telemetry.waits(sink.waiting)
 
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -77,6 +78,7 @@ def serve_http(
             serve(api.application(), listener, served)
     finally:
         sink.close()
+        api.tell_rejected()
         log.close()
         _log.info("http_stopped")
 

@@ -26,7 +26,8 @@ from engine.http.metrics import HttpTelemetry
 from engine.http.ports import NotAcknowledged, SinkFull, UsageSink
 from engine.http.problem import Problem, respond
 from engine.http.rate import TokenBucket
-from engine.http.reading import decompress, read_body
+from engine.http.reading import REJECTED, choice, decompress, read_body
+from engine.http.rejected import RejectedLog
 from engine.rating.usage import MAX_TEXT
 
 _BURST_SECONDS = 2
@@ -74,6 +75,7 @@ class Api:
         self._now = now
         self._buckets: dict[tuple[str, str, int], TokenBucket] = {}
         self._in_flight = 0
+        self._rejected = RejectedLog()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="http-reader")
 
     def application(self) -> Starlette:
@@ -91,6 +93,10 @@ class Api:
             ],
             exception_handlers={HTTPException: _of_starlette},
         )
+
+    def tell_rejected(self) -> None:
+        """Log what was rejected of those who asked for it since the last call. From any thread."""
+        self._rejected.tell()
 
     def _told(
         self, route: str, endpoint: Callable[[Request], Awaitable[Response]]
@@ -116,6 +122,7 @@ class Api:
         key = self._authenticated(request)
         bucket = self._admitted(key, "usage")
         said = _said(request, key)
+        is_logged = bool(choice("rejected", REJECTED, request.headers, request.query_params))
         if self._in_flight >= self._limits.in_flight:
             raise _later("busy", f"{self._in_flight} requests are being answered", _BUSY_SECONDS)
         self._in_flight += 1
@@ -125,7 +132,9 @@ class Api:
             await self._written(decided)
         finally:
             self._in_flight -= 1
-        return self._outcome(decided)
+        if is_logged:
+            self._rejected.add(key.source, decided.form, decided.results)
+        return self._outcome(decided, is_logged=is_logged)
 
     async def _decided(self, request: Request, key: ApiKey, said: Said) -> Decided:
         data = await self._body(request)
@@ -172,10 +181,12 @@ class Api:
                 _BUSY_SECONDS,
             ) from error
 
-    def _outcome(self, decided: Decided) -> Response:
+    def _outcome(self, decided: Decided, *, is_logged: bool) -> Response:
         counts = {name: decided.count(name) for name in ("accepted", "rejected", "not_charged")}
         self._telemetry.recorded(**counts)
         outcome: dict[str, Any] = {**counts, "results": decided.results}
+        if is_logged:
+            return JSONResponse(outcome, 202 if counts["accepted"] else 200)
         if counts["rejected"] < len(decided.results):
             return JSONResponse(outcome, 202)
         is_forbidden = all(result["code"] in FORBIDDEN for result in decided.results)

@@ -24,10 +24,11 @@ Result = dict[str, Any]
 
 
 class Decided(NamedTuple):
-    """The events to be written, and the result of each record, in the body's order."""
+    """The events to be written, the result of each record in the body's order, and their format."""
 
     events: list[Fields]
     results: list[Result]
+    form: str
 
     def count(self, status: str) -> int:
         """Return how many results have a status."""
@@ -54,7 +55,7 @@ class Intake:
     def decide(self, body: Body, key: ApiKey, said: Said = NOTHING_SAID) -> Decided:
         """Return what becomes of the records of a body."""
         said = said._replace(account_id=said.account_id or key.only_account)
-        decided = Decided([], [])
+        decided = Decided([], [], body.form)
         for index, record in enumerate(body.records):
             for found in _events(record, body, key, said):
                 decided.results.append({"index": index, **self._result(found, key, decided.events)})

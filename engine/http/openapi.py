@@ -10,7 +10,14 @@ from typing import Any
 
 from engine.adapters.cloudevents import SPEC_VERSION, USAGE_TYPE
 from engine.http.problem import CODES, MEDIA_TYPE
-from engine.http.reading import FORMAT_HEADER, MAX_RECORDS, MEDIA_TYPES, OF_BODY
+from engine.http.reading import (
+    FORMAT_HEADER,
+    MAX_RECORDS,
+    MEDIA_TYPES,
+    OF_BODY,
+    REJECTED,
+    REJECTED_HEADER,
+)
 from engine.rating.usage import MAX_QUANTITY, MAX_TEXT, MONEY_KINDS, REQUIRED_TEXTS
 from schemas.json_form import json_schema
 from schemas.loader import latest
@@ -241,6 +248,18 @@ _USAGE = {
             "schema": {"enum": list(OF_BODY)},
         },
         {
+            "name": "rejected",
+            "in": "query",
+            "description": "`log`: a rejected record is no error; it is told in the server's log.",
+            "schema": {"enum": list(REJECTED)},
+        },
+        {
+            "name": REJECTED_HEADER,
+            "in": "header",
+            "description": "As the query's rejected, which goes before.",
+            "schema": {"enum": list(REJECTED)},
+        },
+        {
             "name": "account_id",
             "in": "query",
             "description": "Whose usage it is: of a gateway's records for all, else where none is said.",
@@ -261,6 +280,7 @@ _USAGE = {
         },
     },
     "responses": {
+        "200": _answer("With `rejected=log`: nothing was accepted; see each result.", "Outcome"),
         "202": _answer("Accepted records are in Kafka; see each record's result.", "Outcome"),
         **_problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
     },

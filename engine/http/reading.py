@@ -8,7 +8,7 @@ neighbours along; a body that is no JSON at all is refused as a whole.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -25,6 +25,9 @@ AUTO = "auto"
 OF_BODY = (AUTO, *FORMATS)
 """What `format` may say."""
 FORMAT_HEADER = "tollbook-format"
+REJECTED = ("log",)
+"""What `rejected` may say."""
+REJECTED_HEADER = "tollbook-rejected"
 MAX_RECORDS = 10_000
 """Of one body."""
 
@@ -58,7 +61,7 @@ def read_body(data: bytes, headers: Mapping[str, str], query: Mapping[str, str])
             "media_type_not_supported",
             f"content-type: got {media_type!r}, expected one of {', '.join(MEDIA_TYPES)}",
         )
-    said = _format_said(headers, query)
+    said = choice("format", OF_BODY, headers, query)
     envelope = tuple(
         (name.removeprefix(_CE_HEADER), unquote(value))
         for name, value in headers.items()
@@ -88,15 +91,20 @@ def _cloudevents(data: bytes, media_type: str) -> list[Any]:
     return _records(data, is_lines=False)
 
 
-def _format_said(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """Return the format that is said, if one is: the query goes before the header."""
-    places = (query.get("format"), headers.get(FORMAT_HEADER))
-    said = [form for form in places if form is not None]
-    for form in said:
-        if form not in OF_BODY:
+def choice(
+    name: str, among: Sequence[str], headers: Mapping[str, str], query: Mapping[str, str]
+) -> str:
+    """Return what is said of `name`, else empty: the query goes before the header `tollbook-NAME`.
+
+    Problem: invalid_parameter.
+    """
+    places = (query.get(name), headers.get(f"tollbook-{name}"))
+    said = [text for text in places if text is not None]
+    for text in said:
+        if text not in among:
             raise Problem(
                 "invalid_parameter",
-                f"format: got {form[:80]!r}, expected one of {', '.join(OF_BODY)}",
+                f"{name}: got {text[:80]!r}, expected one of {', '.join(among)}",
             )
     return said[0] if said else ""
 

@@ -87,7 +87,7 @@ class Server:
         self.key = self.keys.add("gateway-1", "acme", "acme-*", events_per_second=rate)
         self.telemetry = HttpTelemetry("http")
         self.telemetry.follows(PARTITIONS)
-        api = Api(
+        self.api = Api(
             self.keys,
             self.sink,
             self.book,
@@ -96,7 +96,7 @@ class Server:
             limits=limits,
             now=lambda: NOW,
         )
-        self.application = api.application()
+        self.application = self.api.application()
         self.client = TestClient(self.application, raise_server_exceptions=True)
         self.client.headers["authorization"] = f"Bearer {self.key}"
 

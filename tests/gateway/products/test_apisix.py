@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine.gateway.normalise import Context, Unusable, normalise
 from tests.docs.pages import DOCS, blocks
@@ -136,3 +137,17 @@ def test_without_a_log_format_an_entry_has_no_id_and_is_refused() -> None:
     }  # fmt: skip
     with pytest.raises(Unusable, match="event_id"):
         normalise(entry, "apisix", Context(account_id="acme"))
+
+
+def test_entries_that_will_never_pass_hold_up_nothing_and_are_logged() -> None:
+    server = Server()
+    server.key = server.keys.add("apisix", "globex-*")
+    response = send(server, plugins()["http-logger"], entries())
+    assert response.status_code == 200
+    assert response.json()["rejected"] == 5
+    with capture_logs() as logged:
+        server.api.tell_rejected()
+    assert [(line["source"], line["format"], line["records"]) for line in logged] == [
+        ("apisix", "apisix", 5)
+    ]
+    assert server.sink.events == []

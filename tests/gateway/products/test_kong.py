@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from structlog.testing import capture_logs
 
 from engine.gateway.normalise import Context, normalise
 from tests.docs.pages import DOCS, blocks
@@ -126,3 +127,17 @@ def test_entries_that_are_sent_again_or_published_from_a_file_are_the_same_event
     of_file = [event for entry in charged for event in normalise(entry, "kong", context).events]
     assert [event["event_id"] for event in of_file] == [event["event_id"] for event in first]
     assert len({event["event_id"] for event in first}) == 4
+
+
+def test_entries_that_will_never_pass_hold_up_nothing_and_are_logged() -> None:
+    server = Server()
+    server.key = server.keys.add("kong", "globex-*")
+    response = send(server, plugins()["http-log"], entries())
+    assert response.status_code == 200
+    assert response.json()["rejected"] == 5
+    with capture_logs() as logged:
+        server.api.tell_rejected()
+    assert [(line["source"], line["format"], line["records"]) for line in logged] == [
+        ("kong", "kong", 5)
+    ]
+    assert server.sink.events == []
