@@ -133,9 +133,9 @@ def _predicted(answer: Part) -> dict[str, int]:
     return {"input": tokens, "image": images} if images or embedded else {}
 
 
-def _searches(answer: Part) -> int:
+def _searches(answer: Part, usage: Part) -> int:
     """Return how many searches are billed: newer models bill each query, older ones the prompt."""
-    queries = 0
+    queries = sum(part.count("count") for part in usage.parts("grounding_tool_count"))
     for candidate in answer.data.get("candidates") or ():
         grounding = candidate.get("groundingMetadata") if isinstance(candidate, Mapping) else None
         asked: Any = grounding.get("webSearchQueries") if isinstance(grounding, Mapping) else None
@@ -176,7 +176,7 @@ def _read(record: Part, context: Context) -> Reading:
         operation = "image"
     tier = usage.text("serviceTier") or usage.text("trafficType")
     call = Call(
-        quantities={**gemini_kinds(usage), "search": _searches(answer), **predicted},
+        quantities={**gemini_kinds(usage), "search": _searches(answer, usage), **predicted},
         provider="gemini",
         model=answer.text("modelVersion", "model_version", "model"),
         operation=operation,

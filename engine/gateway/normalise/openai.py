@@ -66,9 +66,9 @@ def _reported(usage: Part) -> Reported:
     read = usage.counted(*_INPUT)
     input_tokens = max((total or 0) - output, 0) if read is None else read
     write_5m, write_1h, lost = _cache_writes(usage, details)
-    reasoning = output_details.most("reasoning_tokens") or usage.count("reasoning_tokens")
-    if "citation_tokens" in usage.data or "num_search_queries" in usage.data:
-        # Perplexity: reasoning and what is cited stand beside; the model reads what is cited
+    reasoning = output_details.most("reasoning_tokens")
+    if not reasoning and (reasoning := usage.count("reasoning_tokens")) > output:
+        # Perplexity's deep research: it stands beside, and so does what is cited, which is read
         cited = usage.count("citation_tokens")
         if total == input_tokens + output:
             total += cited + reasoning
