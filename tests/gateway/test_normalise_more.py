@@ -63,6 +63,13 @@ def test_words_that_may_be_of_anything_are_no_error() -> None:
             normalise(body, context=CONTEXT)
 
 
+def test_the_log_of_an_unknown_gateway_is_not_taken_for_an_answer() -> None:
+    answer = {"usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}}
+    assert normalise({"model": "m", "response": answer}, context=CONTEXT).events
+    with pytest.raises(Unusable, match="the marks of one of"):
+        normalise({"cached": True, "response": answer}, context=CONTEXT)
+
+
 def litellm_with_iterations(**usage: Any) -> dict[str, Any]:
     (sample,) = [sample for sample in MORE if "with iterations" in sample["format"]]
     record: dict[str, Any] = json.loads(json.dumps(sample["payload"]))

@@ -133,6 +133,7 @@ def test_searches_of_a_response_are_counted_and_opened_pages_are_not() -> None:
     output = [
         {"type": "web_search_call", "status": "completed", "action": {"type": "search"}},
         {"type": "web_search_call", "status": "completed", "action": {"type": "open_page"}},
+        {"type": "web_search_call", "status": [], "action": {"type": {}}},
         {"type": "file_search_call"},
         {"type": "message"},
     ]

@@ -156,7 +156,10 @@ def _read(record: Part, context: Context) -> Reading:
         subject=metadata.text("user_api_key_user_id", "user_api_key_alias"),
         trace_id=record.text("trace_id"),
     )
-    return _checked(record, _calls(record, response, usage, call))
+    calls = _calls(record, response, usage, call)
+    if usage.data.get("prompt_audio_seconds"):
+        return calls  # Mistral's total has tokens of audio, which is billed by its length
+    return _checked(record, calls)
 
 
 def _tier(record: Part, response: Part, usage: Part) -> str:
@@ -182,6 +185,8 @@ def _calls(record: Part, response: Part, usage: Part, call: Call) -> tuple[Call,
     kinds = {**tokens, **tool_kinds(response, usage)}
     if not any(kinds.values()):
         kinds = _counts(record, response, usage, call.operation)
+    if usage.data.get("prompt_audio_seconds"):
+        kinds["millisecond"] = usage.scaled(_MILLISECONDS, "prompt_audio_seconds") or 0
     main = call._replace(quantities=kinds)
     if usage.has("iterations"):
         return _taken_apart(main, usage)
@@ -213,7 +218,7 @@ def _counts(record: Part, response: Part, usage: Part, operation: str) -> dict[s
         return {"image": len(data) if isinstance(data, list) else 0}
     if operation == "audio":
         heard = usage.scaled(_MILLISECONDS, "seconds") or response.scaled(_MILLISECONDS, "duration")
-        return {"millisecond": heard or 0, "character": 0 if heard else _spoken(record)}
+        return {"millisecond": heard or 0, "character": 0 if heard else spoken_characters(record)}
     if operation == "video":
         made = usage.scaled(_MILLISECONDS, "duration_seconds")
         return {"millisecond": made or response.scaled(_MILLISECONDS, "seconds") or 0}
@@ -224,7 +229,7 @@ def _counts(record: Part, response: Part, usage: Part, operation: str) -> dict[s
     return {}
 
 
-def _spoken(record: Part) -> int:
+def spoken_characters(record: Part) -> int:
     """Return the characters that were spoken: of a text, or of the messages LiteLLM makes of it."""
     said = record.data.get("messages")
     if "speech" not in record.text("call_type") or not isinstance(said, str | list):

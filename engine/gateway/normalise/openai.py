@@ -35,6 +35,9 @@ _ENDS_OF_STREAM = (
 )
 """Events of a stream or a realtime session that carry the answer as a whole."""
 
+_BARE = frozenset(("response", "model"))
+"""Fields of what is left of such an event where somebody kept its usage alone."""
+
 _CHATS = ("chat.completion", "text_completion")
 """How the `object` of a chat or text completion, or of a chunk of one, begins."""
 
@@ -157,7 +160,7 @@ def _is_search(item: object) -> bool:
         return False
     action = item.get("action")
     kind = action.get("type") if isinstance(action, Mapping) else None
-    return kind in {None, "search"} and item.get("status") in {None, "completed"}
+    return kind in (None, "search") and item.get("status") in (None, "completed")
 
 
 def answer_of(record: Part) -> Part:
@@ -168,9 +171,7 @@ def answer_of(record: Part) -> Part:
     if record.has("custom_id") and isinstance(inner.get("body"), Mapping):
         return record.part("response").part("body")
     kind = record.data.get("type")
-    is_bare = (
-        kind is None and isinstance(inner.get("usage"), Mapping) and not record.has("call_type")
-    )
+    is_bare = record.data.keys() <= _BARE and isinstance(inner.get("usage"), Mapping)
     return record.part("response") if is_bare or kind in _ENDS_OF_STREAM else record
 
 
