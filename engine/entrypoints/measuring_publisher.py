@@ -1,18 +1,22 @@
 """Measuring the publisher of a gateway: what a request pays, and what one publisher sustains.
 
-A request pays for `publish`: measured call by call, one after another, and paced (with a pause
-before each call, so that caches are cold, as they are in a gateway). Once while Kafka is away and
-once while it takes everything. Sustained is from the first `publish` to the last acknowledgement.
+A request pays for `publish`, of an event or of a record: measured call by call, one after another,
+and paced (with a pause before each call, so that caches are cold, as they are in a gateway). Once
+while Kafka is away and once while it takes everything. Sustained is from the first `publish` of an
+event to the last acknowledgement.
 """
 
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.gateway import Publisher
+from engine.gateway.normalise import Context
+from engine.gateway.record_publisher import RecordPublisher
 from engine.settings import KafkaSettings
 
 _NOWHERE = "127.0.0.1:9"
@@ -37,39 +41,57 @@ class Latency(NamedTuple):
 
 
 class PublisherFigures(NamedTuple):
-    """All of it. `events_per_second`: published and acknowledged by Kafka."""
+    """All of it. `events_per_second`: published and acknowledged by Kafka.
+
+    `latency`: by what is published (event, record), whether Kafka is there, and the pace.
+    """
 
     import_ms: float
-    away: Latency
-    away_paced: Latency
-    present: Latency
-    present_paced: Latency
+    latency: dict[str, Latency]
     events: int
     events_per_second: float
 
 
 def measure_publisher(settings: KafkaSettings, events: int, folder: Path) -> PublisherFigures:
     """Measure a publisher on a deployment, with spools in a folder."""
-    with Publisher(_NOWHERE, "bench", spool=folder / "away") as publisher:
-        away = _latency(publisher.publish, events)
-        away_paced = _latency(publisher.publish, events // 50, _PACE_SECONDS)
-        publisher.close(0)
+    away = settings._replace(bootstrap=_NOWHERE)
+    with RecordPublisher(_publisher(away, folder / "away")) as records:
+        latency = _latencies("Kafka away", records, events)
+        records.close(0)
+    with RecordPublisher(_publisher(settings, folder / "there")) as records:
+        records.publisher.publish(native_event(0, "first"))
+        records.publisher.flush(_FLUSH_SECONDS)
+        seconds = _sustained(records.publisher, events)
+        latency |= _latencies("Kafka there", records, events)
+        records.close(_FLUSH_SECONDS)
+    return PublisherFigures(_import_ms(), latency, events, events / seconds)
+
+
+def _publisher(settings: KafkaSettings, folder: Path) -> Publisher:
     options = dict(settings.options)
-    with Publisher(
-        *(settings.bootstrap, "bench"),
-        spool=folder / "present",
-        prefix=settings.prefix,
-        options=options,
-    ) as publisher:
-        publisher.publish(native_event(0, "first"))
-        publisher.flush(_FLUSH_SECONDS)
-        rate = _sustained(publisher, events)
-        present = _latency(publisher.publish, events)
-        publisher.flush(_FLUSH_SECONDS)
-        present_paced = _latency(publisher.publish, events // 50, _PACE_SECONDS)
-    return PublisherFigures(
-        _import_ms(), away, away_paced, present, present_paced, events, events / rate
+    return Publisher(
+        settings.bootstrap, "bench", spool=folder, prefix=settings.prefix, options=options
     )
+
+
+def _latencies(kafka: str, records: RecordPublisher, events: int) -> dict[str, Latency]:
+    """Return what a call costs, of events and, a tenth as many, of records."""
+    run = f"{time.time_ns()}"
+
+    def event(number: int) -> Callable[[], object]:
+        return partial(records.publisher.publish, native_event(number, run))
+
+    def record(number: int) -> Callable[[], object]:
+        about = Context(f"account-{number % _ACCOUNTS:03d}", "bench", f"{run}-record-{number}")
+        return partial(records.publish, "openai_chat", answer(number), about)
+
+    found = {}
+    for what, call, calls in (("event", event, events), ("record", record, events // 10)):
+        found[f"{what}, {kafka}, one after another"] = _latency(call, calls)
+        while records.waiting:
+            time.sleep(_PACE_SECONDS)
+        found[f"{what}, {kafka}, 0.5 ms apart"] = _latency(call, events // 50, _PACE_SECONDS)
+    return found
 
 
 def native_event(number: int, run: str) -> dict[str, Any]:
@@ -86,6 +108,18 @@ def native_event(number: int, run: str) -> dict[str, Any]:
     }
 
 
+def answer(number: int) -> dict[str, Any]:
+    """Return what a provider's answer says of usage."""
+    usage = {
+        "prompt_tokens": 1_000 + number % 977,
+        "completion_tokens": number % 331,
+        "total_tokens": 1_000 + number % 977 + number % 331,
+        "prompt_tokens_details": {"cached_tokens": 512},
+    }
+    about = {"object": "chat.completion", "created": 1764000000, "model": "gpt-4o"}
+    return {"id": f"chatcmpl-{number}", **about, "usage": usage}
+
+
 def _sustained(publisher: Publisher, events: int) -> float:
     """Return the seconds from the first event to the acknowledgement of the last."""
     since = time.perf_counter()
@@ -96,16 +130,15 @@ def _sustained(publisher: Publisher, events: int) -> float:
 
 
 def _latency(
-    publish: Callable[[dict[str, Any]], None], calls: int, pause_seconds: float = 0.0
+    make: Callable[[int], Callable[[], object]], calls: int, pause_seconds: float = 0.0
 ) -> Latency:
     took = []
-    run = f"{time.time_ns()}"
     for number in range(calls):
-        event = native_event(number, run)
+        call = make(number)
         if pause_seconds:
             time.sleep(pause_seconds)
         since = time.perf_counter_ns()
-        publish(event)
+        call()
         took.append(time.perf_counter_ns() - since)
     took.sort()
     return Latency(

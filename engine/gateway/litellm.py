@@ -5,7 +5,8 @@
 
 LiteLLM logs a call in the background, after its answer has left: a proxy that dies in between has
 served a call that nobody will charge. So the proxy's own hooks come first here. They run before
-the answer (of a stream: before its end) goes out, and put the usage into the spool. The log event
+the answer (of a stream: before its end) goes out, and put what it says of usage into a spool, from
+which a thread normalises and publishes it. The log event
 that follows is for what has no such hook: the library, and routes whose answers have another form.
 A call that was taken leaves a mark on LiteLLM's record of it, so the second event does nothing.
 
@@ -19,13 +20,9 @@ charged: such a call becomes `unexplained`.
 
 import os
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from engine.gateway.errors import UsageRefused
 from engine.gateway.litellm_record import (
     event_id_of,
     from_log,
@@ -33,12 +30,13 @@ from engine.gateway.litellm_record import (
     names_usage,
     told_usage,
 )
-from engine.gateway.litellm_settings import LiteLLMSettings, litellm_settings, open_publisher
-from engine.gateway.normalise import Context, Unusable, normalise
+from engine.gateway.litellm_settings import LiteLLMSettings, litellm_settings, open_records
+from engine.gateway.normalise import Context
+from engine.gateway.tally import Tally
 from engine.rating.errors import TollbookError
 
 if TYPE_CHECKING:
-    from engine.gateway import Publisher
+    from engine.gateway.record_publisher import RecordPublisher
 
 try:
     from litellm.integrations.custom_logger import CustomLogger
@@ -47,31 +45,27 @@ except ImportError:  # the module must be importable, and testable, without Lite
 
 _TAKEN = "tollbook_taken"
 _TOLD = "tollbook_usage_told"
-_QUIET_SECONDS = 1.0
-
-_log = structlog.get_logger("tollbook.gateway.litellm")
 
 
 class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no dependency of ours
     """A LiteLLM callback that publishes the usage of each call that was answered.
 
     It never raises into LiteLLM: what can not be published is logged, and the answer goes out.
-    `counts` says what became of the calls: published, not_charged, no_account, unusable, lost.
+    `tally` says what became of the calls.
     """
 
     def __init__(
         self,
         settings: LiteLLMSettings | None = None,
-        publisher: "Callable[[LiteLLMSettings], Publisher]" = open_publisher,
+        records: "Callable[[LiteLLMSettings, Tally], RecordPublisher]" = open_records,
     ) -> None:
         super().__init__()
         self._settings = settings or litellm_settings()
-        self._open = publisher
-        self._publisher: Publisher | None = None
+        self.tally = Tally()
+        self._open = records
+        self._records: RecordPublisher | None = None
         self._process = 0
         self._lock = threading.Lock()
-        self._said: dict[str, float] = {}
-        self.counts = {"published": 0, "not_charged": 0, "no_account": 0, "unusable": 0, "lost": 0}
 
     def start(self) -> None:
         """Open the publisher: what an earlier process left in the spool goes out now."""
@@ -80,8 +74,8 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
     def close(self, timeout_seconds: float = 10.0) -> bool:
         """Send what waits and close; say whether all of it went. The rest stays in the spool."""
         with self._lock:
-            publisher, self._publisher = self._publisher, None
-        return publisher.close(timeout_seconds) if publisher else True
+            records, self._records = self._records, None
+        return records is None or records.close(timeout_seconds)
 
     async def async_post_call_success_hook(
         self, data: Any, user_api_key_dict: Any, response: Any
@@ -131,24 +125,21 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
             self._take(kwargs, lambda: from_log(kwargs, kwargs.get(_TOLD)), key)
 
     def _take(self, details: Any, read: Callable[[], Mapping[str, Any]], key: Any) -> None:
-        """Publish what a record says, once per call; never raise, whatever the record is."""
+        """Take what a record says, once per call; never raise, whatever the record is."""
         if details.get(_TAKEN):
             return
         try:
             self._publish(details, read(), key)
-        except Unusable as unusable:
-            self._say("unusable", f"{unusable.place}: expected {unusable.expected}")
-        except UsageRefused as refused:
-            self._say("unusable", refused.refusal.code)
+            details[_TAKEN] = True
         except Exception as error:  # noqa: BLE001  # the caller's answer goes out, whatever we miss
             is_told = isinstance(error, TollbookError | OSError)
-            self._say("lost", str(error) if is_told else type(error).__name__)
+            self.tally.not_published("lost", str(error) if is_told else type(error).__name__)
 
     def _publish(self, details: Any, record: Mapping[str, Any], key: Any) -> None:
         account = self._settings.account_of(key)
         if not account:
-            details[_TAKEN] = True
-            self._say("no_account", f"expected one of {', '.join(self._settings.accounts)}")
+            expected = f"expected one of {', '.join(self._settings.accounts)}"
+            self.tally.not_published("no_account", expected)
             return
         context = Context(
             account_id=account,
@@ -156,31 +147,16 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
             event_id=event_id_of(details, record),
             subject=str(getattr(key, "user_id", "") or ""),
         )
-        normalised = normalise(record, "litellm", context)
-        publisher = self._obtain()
-        for event in normalised.events:
-            publisher.publish(event)
-            self.counts["published"] += 1
-        if not normalised.events:
-            self.counts["not_charged"] += 1
-        details[_TAKEN] = True
+        self._obtain().publish("litellm", record, context)
 
-    def _say(self, because: str, reason: str) -> None:
-        """Count a call that was not published; log it, without its content, once a second."""
-        self.counts[because] += 1
-        now = time.monotonic()
-        if now - self._said.get(because, -_QUIET_SECONDS) >= _QUIET_SECONDS:
-            self._said[because] = now
-            calls = self.counts[because]
-            _log.error("usage_not_published", because=because, reason=reason, calls=calls)
-
-    def _obtain(self) -> "Publisher":
-        """Return this process's publisher. A forked worker gets one of its own."""
-        with self._lock:
-            if self._publisher is None or self._process != os.getpid():
-                self._publisher = self._open(self._settings)
-                self._process = os.getpid()
-            return self._publisher
+    def _obtain(self) -> "RecordPublisher":
+        """Return this process's publisher of records. A forked worker gets one of its own."""
+        if self._records is None or self._process != os.getpid():
+            with self._lock:
+                if self._records is None or self._process != os.getpid():
+                    self._records = self._open(self._settings, self.tally)
+                    self._process = os.getpid()
+        return self._records
 
 
 def _of_stream(details: Any, chunks: Any) -> Mapping[str, Any]:

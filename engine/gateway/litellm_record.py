@@ -1,8 +1,8 @@
 """What LiteLLM knows of a call, as the record that its normaliser reads.
 
 The hooks of the proxy see an answer before LiteLLM wrote its StandardLoggingPayload, so the parts
-of it that say usage are put together here. Only what the provider and LiteLLM say is taken; names
-that the caller chose (end user, tags, request metadata) stay out.
+of it that say usage are put together here. Only what the provider and LiteLLM say of usage is taken:
+no content, and no names that the caller chose (end user, tags, request metadata).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,36 @@ from hashlib import sha256
 from time import time
 from typing import Any
 
+from engine.gateway.normalise.litellm import spoken_characters
+from engine.gateway.normalise.record import Part
 from engine.rating.usage import MAX_TEXT, UNPRINTABLE
 
-_CHOSEN_BY_CALLER = ("metadata", "end_user", "request_tags", "user_agent")
+_SAID = (
+    "id",
+    "litellm_call_id",
+    "call_type",
+    "stream",
+    "status",
+    "cache_hit",
+    "custom_llm_provider",
+    "model",
+    "startTime",
+    "endTime",
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+)
+"""Of LiteLLM's payload: what says usage, as it is."""
+
+_SAID_IN_ANSWER = (
+    "usage",
+    "usageMetadata",
+    "meta",
+    "usage_info",
+    "tool_usage",
+    "service_tier",
+    "duration",
+)
 _TELL_UNASKED = ("anthropic", "bedrock", "gemini", "vertex_ai")
 """Providers whose streams end with their usage without being asked for it."""
 
@@ -21,7 +48,8 @@ _TELL_IN_ANSWER = ("acompletion", "atext_completion", "aembedding", "aresponses"
 """Call types whose answer is in the provider's own terms when the proxy's hook sees it."""
 
 _MESSAGES = "anthropic_messages"
-_STREAMS_THAT_TELL = ("aresponses", "responses", _MESSAGES)
+_RESPONSES = ("aresponses", "responses")
+_STREAMS_THAT_TELL = (*_RESPONSES, _MESSAGES)
 """Call types whose streams end with usage: the protocol, or LiteLLM on its way to it, asks for it."""
 
 _TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -47,41 +75,36 @@ def from_response(
     details: Mapping[str, Any], response: Any, usage: Any = None, *, is_stream: bool = False
 ) -> dict[str, Any]:
     """Return the record of an answer. `usage`: of a stream, None where it never came."""
-    tokens = _plain(usage if is_stream else _of(response, "usage"))
+    tokens = _plain(usage if is_stream else _of(response, "usage")) or {}
     hidden = _of(response, "_hidden_params") or {}
-    identity = _of(response, "id")
+    answer = {"usage": tokens, "service_tier": _of(response, "service_tier")}
+    if details.get("call_type") in _RESPONSES:
+        answer["output"] = [_tool(item) for item in _of(response, "output") or ()]
     return {
-        "id": identity or details.get("litellm_call_id"),
+        "id": _of(response, "id") or details.get("litellm_call_id"),
         "litellm_call_id": details.get("litellm_call_id"),
         "trace_id": printable(details.get("litellm_trace_id")),
         "call_type": details.get("call_type"),
-        "stream": is_stream,
-        "status": "success",
         "cache_hit": bool(details.get("cache_hit") or hidden.get("cache_hit")),
         "custom_llm_provider": details.get("custom_llm_provider"),
         "model": details.get("model"),
         "startTime": _start(details),
         "endTime": time(),
-        **{name: (tokens or {}).get(name, 0) for name in _TOKENS},
-        "response": {
-            "id": identity,
-            "usage": tokens,
-            "service_tier": _of(response, "service_tier"),
-            "output": [_tool(item) for item in _of(response, "output") or ()],
-        },
+        **{name: tokens.get(name, 0) for name in _TOKENS},
+        "response": answer,
     }
 
 
 def _of(answer: Any, name: str) -> Any:
     """Return a part of an answer, which LiteLLM has as an object or, for some routes, as JSON."""
-    return answer.get(name) if isinstance(answer, Mapping) else getattr(answer, name, None)
+    return answer.get(name) if isinstance(answer, dict) else getattr(answer, name, None)
 
 
 def _plain(usage: Any) -> dict[str, Any] | None:
     if usage is None:
         return None
-    if isinstance(usage, Mapping):
-        return dict(usage)
+    if isinstance(usage, dict):
+        return usage
     told: dict[str, Any] = usage.model_dump(exclude_none=True)
     return told
 
@@ -89,22 +112,44 @@ def _plain(usage: Any) -> dict[str, Any] | None:
 def _tool(item: Any) -> dict[str, Any]:
     """Return of an output item what says whether it is a tool call that is billed."""
     action = _of(item, "action")
-    return {"type": _of(item, "type"), "action": {"type": _of(action, "type")} if action else None}
+    said = {"type": _of(item, "type"), "status": _of(item, "status")}
+    return {**said, "action": {"type": _of(action, "type")}} if action else said
 
 
 def from_log(details: Mapping[str, Any], was_told: bool | None) -> dict[str, Any]:
-    """Return the record of a log event: LiteLLM's payload without what the caller chose.
+    """Return the record of a log event: of LiteLLM's payload what says usage.
 
     `was_told`: whether a hook saw the stream's usage; None if no hook saw the stream.
     """
     payload = details["standard_logging_object"]
-    record = {name: value for name, value in payload.items() if name not in _CHOSEN_BY_CALLER}
-    record["trace_id"] = printable(record.get("trace_id"))
+    record = usage_part(payload)
     if details.get("stream") and not _is_told(details, was_told):
-        answer = record.get("response")
-        said = answer if isinstance(answer, Mapping) else {}
-        record |= {"stream": True, "response": {**said, "usage": None}, **dict.fromkeys(_TOKENS, 0)}
+        del record["hidden_params"]
+        record |= {"response": {**record["response"], "usage": None}, **dict.fromkeys(_TOKENS, 0)}
     return record
+
+
+def usage_part(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a payload without content and without what the caller chose: it goes to the disk."""
+    hidden = payload.get("hidden_params") or {}
+    return {
+        **{name: payload.get(name) for name in _SAID},
+        "trace_id": printable(payload.get("trace_id")),
+        "hidden_params": {"usage_object": hidden.get("usage_object")},
+        "response": _usage_part_of_answer(payload.get("response")),
+        "messages": "-" * spoken_characters(Part(payload)),  # as long as what was spoken
+    }
+
+
+def _usage_part_of_answer(answer: Any) -> dict[str, Any]:
+    if not isinstance(answer, Mapping):
+        return {}
+    said = {name: answer[name] for name in _SAID_IN_ANSWER if name in answer}
+    if isinstance(answer.get("output"), list):
+        said["output"] = [_tool(item) for item in answer["output"]]
+    if isinstance(answer.get("data"), list):  # images: it matters how many
+        said["data"] = [{} for _ in answer["data"]]
+    return said
 
 
 def _is_told(details: Mapping[str, Any], was_told: bool | None) -> bool:

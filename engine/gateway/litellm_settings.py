@@ -12,6 +12,8 @@ from engine.settings import KafkaSettings, home, kafka_settings
 
 if TYPE_CHECKING:
     from engine.gateway import Publisher
+    from engine.gateway.record_publisher import RecordPublisher
+    from engine.gateway.tally import Tally
 
 _KEY_FIELDS = {
     "organisation": "org_id",
@@ -74,6 +76,13 @@ def _signing_key(file: str, source: str) -> bytes | None:
     from engine.adapters.source_keys import signing_key  # noqa: PLC0415  # needs LiteLLM's PyYAML
 
     return signing_key(Path(file), source, "TOLLBOOK_SOURCE_KEYS")
+
+
+def open_records(settings: LiteLLMSettings, tally: "Tally") -> "RecordPublisher":
+    """Open a publisher of records on the first spool that no other process uses."""
+    from engine.gateway.record_publisher import RecordPublisher  # noqa: PLC0415  # as below
+
+    return RecordPublisher(open_publisher(settings), tally=tally)
 
 
 def open_publisher(settings: LiteLLMSettings) -> "Publisher":

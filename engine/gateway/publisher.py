@@ -99,7 +99,7 @@ class Publisher:
     ) -> None:
         from engine.adapters.kafka.partitioning import account_hash  # noqa: PLC0415 - see above
         from engine.adapters.signing import checked_key  # noqa: PLC0415 - as above
-        from engine.gateway import sending  # noqa: PLC0415 - as above
+        from engine.gateway import keeping, sending  # noqa: PLC0415 - as above
 
         if signing_key is not None:
             checked_key("signing_key", signing_key)
@@ -113,24 +113,24 @@ class Publisher:
         self._sender = sending.Sender(
             self._spool, outlet or (lambda: sending.KafkaOutlet(settings)), signing_key
         )
-        self._keeper = sending.Keeper(self._spool, sync_seconds, self._sender.wake)
+        self._keeper = keeping.Keeper(self._spool, sync_seconds, self._sender.wake)
         self._largest = min(MAX_EVENT_BYTES, self._spool.largest_event)
         self._first_sequence = self._spool.last_sequence
         self._refused_events = 0
         self._closing = threading.Lock()
         self._process_id = os.getpid()
         self._is_open = True
-        sending.tell_started(self._spool)
+        keeping.tell_started(self._spool)
         self._sender.wake()
         self._keeper.start()
         self._sender.start()
         atexit.register(self.close)
 
-    def publish(self, event: Mapping[str, Any]) -> None:
+    def publish(self, event: Mapping[str, Any]) -> int:
         """Take a usage event in its native JSON form; `source` may be left out.
 
-        Returns once the event survives a crash of this process. Never waits for Kafka or for room
-        on the disk. Thread safe. Raises UsageRefused (malformed: say so to whoever wrote the
+        Returns its number once the event survives a crash of this process. Never waits for Kafka or
+        for room on the disk. Thread safe. Raises UsageRefused (malformed: say so to whoever wrote the
         integration), SpoolFull, PublisherClosed.
         """
         fields = self._checked(event)
@@ -144,11 +144,15 @@ class Publisher:
             )
         if not self._is_open or os.getpid() != self._process_id:
             raise PublisherClosed(f"{self._spool.folder}: the publisher is closed in this process")
-        self._spool.append(self._hash(fields["account_id"]), start)
+        return self._spool.append(self._hash(fields["account_id"]), start)
 
-    async def apublish(self, event: Mapping[str, Any]) -> None:
+    async def apublish(self, event: Mapping[str, Any]) -> int:
         """Do what `publish` does: it is short enough for the event loop."""
-        self.publish(event)
+        return self.publish(event)
+
+    def is_on_disk(self, number: int) -> bool:
+        """Say whether the events up to this number survive a power cut too."""
+        return self._spool.synced >= number
 
     def flush(self, timeout_seconds: float | None = None) -> bool:
         """Wait until Kafka has everything published so far; say whether it has."""
@@ -170,6 +174,11 @@ class Publisher:
             self._keeper.stop()
             self._sender.stop(max(_LEAST_SECONDS, until - time.monotonic()))
             return self._is_all_delivered()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the spool."""
+        return self._spool.folder
 
     @property
     def stats(self) -> Stats:

@@ -1,4 +1,4 @@
-"""Delivery: one thread reads the spool in order and hands it to Kafka; another keeps the disk.
+"""Delivery: a thread reads the spool in order and hands it to Kafka.
 
 A window of events is packed, sent with acks=all by an idempotent producer, and waited for; only
 then does the cursor move and the next window begin. Whatever goes wrong, the producer is thrown
@@ -11,7 +11,6 @@ finds that out before it touches the spool again: the folder may be another publ
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -92,51 +91,6 @@ class KafkaOutlet:
         self._producer._sender.force_close()  # noqa: SLF001 - `close` fails before it does this
         with suppress(KafkaError):  # that it could not send the rest: it is sent again
             self._producer.close(timeout=0)
-
-
-class Keeper:
-    """Syncs the spool and prepares its next segment, at an interval; wakes the sender."""
-
-    def __init__(self, spool: Spool, sync_seconds: float, wake: Callable[[], None]) -> None:
-        self._spool = spool
-        self._sync_seconds = sync_seconds
-        self._wake = wake
-        self._stop = threading.Event()
-        self._told_refused = spool.refused
-        self._next_tell = 0.0
-        self._thread = threading.Thread(target=self._run, name="tollbook-spool", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End, after a last sync."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        is_last = False
-        while True:
-            try:
-                self._spool.prepare()
-                if self._spool.sync():
-                    self._wake()
-            except OSError as error:
-                _log.error("spool_not_synced", reason=str(error))
-                self._stop.wait(LONGEST_PAUSE_SECONDS)
-            self._tell()
-            if is_last:
-                return
-            is_last = self._stop.wait(self._sync_seconds)
-
-    def _tell(self) -> None:
-        """Say what went wrong on the request path, and not from there: once a second at most."""
-        tell_damages(self._spool)
-        refused, now = self._spool.refused, time.monotonic()
-        if refused != self._told_refused and now >= self._next_tell:
-            self._told_refused, self._next_tell = refused, now + 1
-            _log.error("spool_full", size_bytes=self._spool.size_bytes, refused=refused)
 
 
 class Sender:
@@ -256,21 +210,3 @@ class Sender:
         outlet, self._outlet = self._outlet, None
         if outlet is not None:
             outlet.close()
-
-
-def tell_started(spool: Spool) -> None:
-    """Say in what state a spool was found."""
-    tell_damages(spool)
-    _log.info(
-        "publisher_started",
-        publisher=spool.publisher,
-        sequence=spool.last_sequence,
-        waiting=spool.last_sequence - spool.acknowledged,
-    )
-
-
-def tell_damages(spool: Spool) -> None:
-    """Say which segments ended in something that is no record."""
-    while spool.damages:
-        segment, size_bytes = spool.damages.pop(0)
-        _log.warning("spool_damaged", segment=segment, size_bytes=size_bytes)

@@ -19,6 +19,7 @@ import os
 import secrets
 import threading
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +53,8 @@ class Damage(NamedTuple):
 class Spool:
     """The spool of one folder, held by this process alone. SpoolInUse if another one has it.
 
+    `complete` gives what stands behind each event: the publisher's name and the event's sequence.
+
     `append` may be called from any thread. `sync` and `prepare` belong to one thread, `read` and
     `acknowledge` to one thread. Those two take the lock of `append` only where segments change: a
     thread that waits for the interpreter while it holds the lock holds up requests.
@@ -64,11 +67,13 @@ class Spool:
         *,
         max_bytes: int = MAX_BYTES,
         segment_bytes: int = SEGMENT_BYTES,
+        complete: Callable[[str, int], bytes] = encode_end,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.damages: list[Damage] = []
         self.refused = 0
+        self._complete = complete
         self._max_segments = max(2, max_bytes // segment_bytes)
         self._segment_bytes = segment_bytes
         self._hold = _hold(folder)
@@ -100,6 +105,11 @@ class Spool:
         return self._segment_bytes - HEADER_BYTES - FRAME_BYTES - _END_BYTES
 
     @property
+    def synced(self) -> int:
+        """The sequence up to which everything survives a power cut."""
+        return self._synced.sequence
+
+    @property
     def acknowledged(self) -> int:
         """The sequence up to which everything is delivered."""
         return self._cursor.position.sequence
@@ -118,7 +128,7 @@ class Spool:
             if self._is_closed:
                 raise PublisherClosed(f"{self.folder}: the spool is closed")
             sequence = self._last_sequence + 1
-            event = start + encode_end(self.publisher, sequence)
+            event = start + self._complete(self.publisher, sequence)
             active = self._active
             if active is None or not active.has_room(len(event)):
                 active = self._next_segment(sequence)

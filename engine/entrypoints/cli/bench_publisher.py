@@ -10,7 +10,7 @@ from engine.adapters.broker import obtain_broker
 from engine.entrypoints import measuring
 from engine.entrypoints.cli.bench import new_deployment
 from engine.entrypoints.cli.common import AsJson, configure_logging, print_json, say
-from engine.entrypoints.measuring_publisher import Latency, measure_publisher
+from engine.entrypoints.measuring_publisher import measure_publisher
 
 
 def publisher(
@@ -35,9 +35,8 @@ def publisher(
         say(f"publishing {events:,} events, without and with Kafka ...")
         found = measure_publisher(settings, events, Path(folder))
     if as_json:
-        rows = found._asdict()
-        for name in ("away", "away_paced", "present", "present_paced"):
-            rows[name] = rows[name]._asdict()
+        latency = {name: row._asdict() for name, row in found.latency.items()}
+        rows = {**found._asdict(), "latency": latency}
         print_json({"machine": measuring.environment_line(), **rows})
         return
     typer.echo(f"{measuring.environment_line()}, {partitions} partitions, one publisher")
@@ -46,14 +45,8 @@ def publisher(
         f"sustained: {found.events_per_second:,.0f} events/s published and acknowledged "
         f"({found.events:,} events)"
     )
-    _print("Kafka away, one after another", found.away)
-    _print("Kafka away, 0.5 ms apart", found.away_paced)
-    _print("Kafka there, one after another", found.present)
-    _print("Kafka there, 0.5 ms apart", found.present_paced)
-
-
-def _print(name: str, row: Latency) -> None:
-    typer.echo(
-        f"publish, {name:<31} p50 {row.p50_us:>6.1f} us, p99 {row.p99_us:>6.1f} us, p99.9 "
-        f"{row.p999_us:>7.1f} us, max {row.max_us:>8.1f} us ({row.calls:,} calls)"
-    )
+    for name, row in found.latency.items():
+        typer.echo(
+            f"{name:<39} p50 {row.p50_us:>6.1f} us, p99 {row.p99_us:>6.1f} us, p99.9 "
+            f"{row.p999_us:>7.1f} us, max {row.max_us:>8.1f} us ({row.calls:,} calls)"
+        )

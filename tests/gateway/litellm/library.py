@@ -24,7 +24,10 @@ def run(url: str) -> None:
     litellm.embedding(model="openai/sync-embedding", input="x", **reach)
     asyncio.run(_asynchronously(chat, reach))
     since = time.monotonic()
-    while tollbook.counts["published"] < EXPECTED and time.monotonic() < since + PATIENCE_SECONDS:
+    while (
+        tollbook.tally.counts["published"] < EXPECTED
+        and time.monotonic() < since + PATIENCE_SECONDS
+    ):
         time.sleep(0.05)
     time.sleep(0.5)  # were there one too many, it would come now
     tollbook.close(0.1)

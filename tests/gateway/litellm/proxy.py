@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.adapters.avro.usage import Fields, decode_usage
+from engine.gateway import Publisher
 from engine.gateway.encoding import frame_batch
+from engine.gateway.record_publisher import RecordPublisher
 from engine.gateway.spool import Spool
+from tests.gateway.events import Shelf
 
 ROOT = Path(__file__).parents[3]
 UNREACHABLE = "127.0.0.1:9"
@@ -156,6 +159,7 @@ def read_spools(folder: Path) -> list[Fields]:
     for original in sorted((folder / "spool").iterdir()):
         copy = folder / "copies" / f"{time.monotonic_ns()}"
         shutil.copytree(original, copy)
+        _publish_records(copy)
         spool = Spool(copy, "reader")
         while window := spool.read(_WINDOW_BYTES):
             events = decode_usage(frame_batch([spooled.event for spooled in window.events]))
@@ -164,3 +168,16 @@ def read_spools(folder: Path) -> list[Fields]:
             spool.acknowledge(window)
         spool.close()
     return found
+
+
+def _publish_records(folder: Path) -> None:
+    """Do with the records in a spool what the next process would: publish them."""
+    away = Shelf()
+    away.is_away = True
+    records = RecordPublisher(Publisher("nowhere:9", "litellm", spool=folder, outlet=away))
+    since = time.monotonic()
+    while records.waiting:
+        assert time.monotonic() - since < _PATIENCE_SECONDS
+        time.sleep(0.01)
+    assert not records.tally.counts["unusable"]
+    records.close(0)

@@ -1,6 +1,7 @@
 """What the callback does by itself: its settings, its spools, and that it never harms an answer."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -11,11 +12,14 @@ from typing import Any
 
 import pytest
 
-from engine.gateway import Publisher
 from engine.gateway.litellm import Tollbook
-from engine.gateway.litellm_record import event_id_of, told_usage
+from engine.gateway.litellm_record import event_id_of, printable, told_usage, usage_part
 from engine.gateway.litellm_settings import LiteLLMSettings, litellm_settings, open_publisher
+from engine.gateway.normalise import Context, normalise
+from engine.gateway.record_publisher import RecordPublisher
+from engine.gateway.tally import Tally
 from engine.rating.errors import InvalidDocument
+from tests.gateway.samples import curated, more
 
 UNREACHABLE = {"TOLLBOOK_BOOTSTRAP": "127.0.0.1:9"}
 _HAS = {"org_id": "acme", "team_id": "red", "key_alias": "mine", "token": "4f2c", "user_id": "ann"}
@@ -112,7 +116,8 @@ def test_each_process_of_a_proxy_has_a_spool_and_a_name_of_its_own(tmp_path: Pat
 
 
 def test_an_answer_goes_out_although_its_usage_can_not_be_kept(tmp_path: Path) -> None:
-    def broken(known: LiteLLMSettings) -> Publisher:
+    def broken(known: LiteLLMSettings, tally: Tally) -> RecordPublisher:
+        assert not tally.counts["lost"]
         raise OSError(28, "no room", str(known.spool))
 
     tollbook = Tollbook(settings(tmp_path), broken)
@@ -120,7 +125,7 @@ def test_an_answer_goes_out_although_its_usage_can_not_be_kept(tmp_path: Path) -
     answer = SimpleNamespace(id="chatcmpl-1", usage=usage)
     data = {"litellm_logging_obj": SimpleNamespace(model_call_details=details())}
     asyncio.run(tollbook.async_post_call_success_hook(data, KEY, answer))
-    assert tollbook.counts["lost"] == 1
+    assert tollbook.tally.counts["lost"] == 1
 
 
 def test_an_event_has_the_same_id_in_hook_and_log_and_another_in_another_call() -> None:
@@ -167,4 +172,57 @@ def test_a_stream_that_tells_usage_in_an_unknown_shape_reaches_its_caller(tmp_pa
         return [chunk async for chunk in hook]
 
     assert asyncio.run(passed_on()) == stream.chunks
-    assert tollbook.counts["lost"] == 1
+    assert tollbook.tally.counts["lost"] == 1
+
+
+def payloads() -> list[dict[str, Any]]:
+    """Return LiteLLM's payloads, of each type of call."""
+    samples = [sample.payload for sample in curated()] + [sample["payload"] for sample in more()]
+    return [sample for sample in samples if "call_type" in sample]
+
+
+SEARCHED = [
+    {"type": "web_search_call", "status": "completed", "action": {"type": "search"}},
+    {"type": "web_search_call", "status": "failed", "action": {"type": "search"}},
+    {"type": "web_search_call", "status": "completed", "action": {"type": "open_page"}},
+    {"type": "file_search_call", "status": "completed"},
+]
+CHANGES: list[dict[str, Any]] = [
+    {},
+    {"response": "redacted"},
+    {"response": None, "hidden_params": {"usage_object": {"prompt_tokens": 1, "total_tokens": 1}}},
+    {"response": {"usage": {"input_tokens": 9, "output_tokens": 1}, "output": SEARCHED}},
+    {"status": "failure"},
+    {"cache_hit": True},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_goes_to_the_disk_says_all_that_is_charged(change: dict[str, Any]) -> None:
+    assert len({payload["call_type"] for payload in payloads()}) > 8
+    for payload in payloads():
+        whole = {
+            **payload,
+            **change,
+            "metadata": {},
+            "trace_id": printable(payload.get("trace_id")),
+        }
+        about = Context(account_id="acme", event_id="call-1")
+        kept = json.loads(json.dumps(usage_part(whole)))
+        assert normalise(kept, "litellm", about) == normalise(whole, "litellm", about)
+
+
+def test_no_content_goes_to_the_disk() -> None:
+    spoken = {"call_type": "speech", "messages": [{"content": "What I said to nobody"}]}
+    said = {
+        "output": [{"type": "web_search_call", "action": {"type": "search", "query": "nobody"}}],
+        "data": [{"b64_json": "nobody", "revised_prompt": "nobody"}],
+        "choices": [{"message": {"content": "nobody"}}],
+    }
+    kept = usage_part(
+        {**spoken, "response": said, "end_user": "nobody", "metadata": {"a": "nobody"}}
+    )
+    assert "nobody" not in repr(kept)
+    assert len(kept["messages"]) == len("What I said to nobody")
+    assert kept["response"]["data"] == [{}]
+    assert kept["response"]["output"][0]["action"] == {"type": "search"}

@@ -187,7 +187,7 @@ def test_a_call_id_with_unprintable_characters_is_charged_all_the_same(calls: Ca
     assert len([e for e in calls.events if e["event_id"].startswith("ab/")]) == 1
 
 
-def test_a_proxy_killed_mid_traffic_has_every_answered_call_in_its_spool_once(
+def test_a_proxy_killed_mid_traffic_has_one_event_of_every_answered_call_in_its_spool(
     new_proxy: MakeProxy,
 ) -> None:
     proxy = new_proxy()
@@ -219,8 +219,10 @@ def test_a_proxy_killed_mid_traffic_has_every_answered_call_in_its_spool_once(
             thread.join(PATIENCE_SECONDS)
         assert len(answered) > 20 * (round_ + 1)
     assert statuses == {200}
-    ids = [event["event_id"] for event in proxy.spooled()]
-    calls = [event_id.partition("/")[0] for event_id in ids]
-    assert len(set(ids)) == len(ids)
+    events: dict[str, Fields] = {}
+    for event in proxy.spooled():
+        del event["publisher_sequence"]  # what a kill had published again has another number
+        assert events.setdefault(event["event_id"], event) == event
+    calls = [event_id.partition("/")[0] for event_id in events]
     assert len(set(calls)) == len(calls)
     assert set(answered) <= set(calls)
