@@ -198,3 +198,9 @@ def test_an_error_that_a_proxy_recorded_is_not_charged() -> None:
 def test_a_gateways_configuration_is_no_usage() -> None:
     with pytest.raises(Unusable, match="the marks of one of"):
         normalise(CURATED["gw-s31"], context=CONTEXT)
+
+
+@pytest.mark.parametrize("sample", recorded(), ids=lambda sample: sample.name)
+def test_a_recorded_body_is_the_same_where_its_format_is_named(sample: Sample) -> None:
+    found = normalise(sample.payload, context=CONTEXT)
+    assert normalise(sample.payload, found.events[0]["source"], CONTEXT) == found
