@@ -40,6 +40,7 @@ _SAID_IN_ANSWER = (
     "tool_usage",
     "service_tier",
     "duration",
+    "seconds",
 )
 _TELL_UNASKED = ("anthropic", "bedrock", "gemini", "vertex_ai")
 """Providers whose streams end with their usage without being asked for it."""
@@ -79,7 +80,7 @@ def from_response(
     hidden = _of(response, "_hidden_params") or {}
     answer = {"usage": tokens, "service_tier": _of(response, "service_tier")}
     if details.get("call_type") in _RESPONSES:
-        answer["output"] = [_tool(item) for item in _of(response, "output") or ()]
+        answer |= {"tool_usage": _of(response, "tool_usage"), **_tools(response)}
     return {
         "id": _of(response, "id") or details.get("litellm_call_id"),
         "litellm_call_id": details.get("litellm_call_id"),
@@ -109,8 +110,18 @@ def _plain(usage: Any) -> dict[str, Any] | None:
     return told
 
 
-def _tool(item: Any) -> dict[str, Any]:
-    """Return of an output item what says whether it is a tool call that is billed."""
+def _tools(answer: Any) -> dict[str, list[Any]]:
+    """Return which tools were called, as far as it is billed, and with which models."""
+    return {
+        "output": [_tool_call(item) for item in _of(answer, "output") or ()],
+        "tools": [
+            {"type": _of(tool, "type"), "model": _of(tool, "model")}
+            for tool in _of(answer, "tools") or ()
+        ],
+    }
+
+
+def _tool_call(item: Any) -> dict[str, Any]:
     action = _of(item, "action")
     said = {"type": _of(item, "type"), "status": _of(item, "status")}
     return {**said, "action": {"type": _of(action, "type")}} if action else said
@@ -146,7 +157,7 @@ def _usage_part_of_answer(answer: Any) -> dict[str, Any]:
         return {}
     said = {name: answer[name] for name in _SAID_IN_ANSWER if name in answer}
     if isinstance(answer.get("output"), list):
-        said["output"] = [_tool(item) for item in answer["output"]]
+        said |= _tools(answer)
     if isinstance(answer.get("data"), list):  # images: it matters how many
         said["data"] = [{} for _ in answer["data"]]
     return said

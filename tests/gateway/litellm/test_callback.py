@@ -192,6 +192,14 @@ CHANGES: list[dict[str, Any]] = [
     {"response": "redacted"},
     {"response": None, "hidden_params": {"usage_object": {"prompt_tokens": 1, "total_tokens": 1}}},
     {"response": {"usage": {"input_tokens": 9, "output_tokens": 1}, "output": SEARCHED}},
+    {
+        "response": {
+            "usage": {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10},
+            "tools": [{"type": "image_generation", "model": "gpt-image-1", "quality": "high"}],
+            "tool_usage": {"image_gen": {"input_tokens": 5, "output_tokens": 50}},
+            "output": [],
+        }
+    },
     {"status": "failure"},
     {"cache_hit": True},
 ]
