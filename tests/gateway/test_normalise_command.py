@@ -9,7 +9,6 @@ import pytest
 from engine.adapters.kafka.publisher import NotAcknowledged
 from engine.entrypoints.cli.usage_backfill import Backfill, publish_file
 from engine.entrypoints.cli.usage_position import (
-    Position,
     lines_from,
     position_file,
     read_position,
@@ -71,39 +70,89 @@ def test_a_format_that_there_is_not_is_refused(command: Command, tmp_path: Path)
     assert "--from: got 'gpt', expected auto or one of openai_chat" in done.err
 
 
+def publish_up_to(file: Path, lines: int) -> None:
+    """Note that so many lines of a file are published."""
+    position = read_position(file).position
+    for line in list(lines_from(file, position))[:lines]:
+        position = position.after(line)
+    write_position(file, position)
+
+
 def test_a_backfill_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
     file = records(tmp_path, "a", "b", "c")
-    first = next(lines_from(file, read_position(file)))
-    start = read_position(file)
-    write_position(file, start._replace(offset=first.end, lines=first.number))
-    rest = list(lines_from(file, read_position(file)))
+    publish_up_to(file, 1)
+    found = read_position(file)
+    assert not found.unused
+    rest = list(lines_from(file, found.position))
     assert [(line.number, line.data) for line in rest] == [(2, b"b\n"), (3, b"c\n")]
 
 
 def test_a_file_that_grew_is_read_from_where_it_grew(tmp_path: Path) -> None:
     file = records(tmp_path, "a")
-    write_position(file, read_position(file)._replace(offset=2, lines=1))
+    publish_up_to(file, 1)
     with file.open("a") as stream:
         stream.write("b\nc")
-    lines = list(lines_from(file, read_position(file)))
+    lines = list(lines_from(file, read_position(file).position))
     assert [(line.data, line.is_whole) for line in lines] == [(b"b\n", True), (b"c", False)]
 
 
-@pytest.mark.parametrize("texts", [("other", "b", "c"), ("a",)])
-def test_another_file_of_the_same_name_is_read_from_its_start(
-    tmp_path: Path, texts: tuple[str, ...]
+@pytest.mark.parametrize("written", ["a", "a\nb"])
+def test_lines_keep_their_numbers_although_the_last_one_had_not_ended(
+    written: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "records.jsonl"
+    file.write_text(written)
+    publish_up_to(file, 2)
+    file.write_text(f"{written}\nz\n")
+    found = read_position(file)
+    assert not found.unused
+    numbers = {line.data: line.number for line in lines_from(file, found.position)}
+    assert numbers[b"z\n"] == written.count("\n") + 2
+    assert numbers[b"\n"] == written.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        (("other", "b", "c"), "its first line is another one than before"),
+        (("a",), "it is shorter than before"),
+        (("a", "other", "c"), "its line 2 is another one than before"),
+        (("a", "x", "c"), "its line 2 is another one than before"),
+    ],
+)
+def test_another_file_of_the_same_name_is_read_from_its_start_and_told(
+    tmp_path: Path, texts: tuple[str, ...], reason: str
 ) -> None:
     file = records(tmp_path, "a", "b", "c")
-    write_position(file, read_position(file)._replace(offset=4, lines=2))
-    records(tmp_path, *texts)
-    assert read_position(file)[:2] == (0, 0)
+    publish_up_to(file, 2)
+    found = read_position(records(tmp_path, *texts))
+    assert (found.position.offset, found.position.lines, found.unused) == (0, 0, reason)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"offset": -1, "lines": 0, "first_line": "x"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"offset": -1, "lines": 0, "first_line": "x"}',
+        '{"offset": 1, "last_bytes": 2}',
+        '{"offset": "one", "last_bytes": 2}',
+    ],
+)
 def test_a_position_that_can_not_be_read_is_the_start(tmp_path: Path, text: str) -> None:
     file = records(tmp_path, "a")
     position_file(file).write_text(text)
-    assert read_position(file)[:2] == Position()[:2]
+    found = read_position(file)
+    assert (found.position.offset, found.unused) == (0, "its position can not be read")
+
+
+def test_a_backfill_that_can_not_keep_its_position_publishes_nothing(tmp_path: Path) -> None:
+    file, shelf = records(tmp_path, BODY), Shelf()
+    position_file(file).with_suffix(".position.new").mkdir()
+    with pytest.raises(InvalidDocument, match=r"records.jsonl.position: got 'Is a directory'"):
+        publish_file(shelf, file, Backfill("auto", Context(account_id="acme")))
+    assert shelf.taken == []
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ def publish(
     With --from, lines are raw records of a gateway or provider, made usage events as `usage
     normalise` makes them (its options say what records do not). How far a file was published is
     kept beside it, in FILE.position: a backfill that was broken off goes on where Kafka last
-    acknowledged.
+    acknowledged, and a file that grew where it grew. Another file in its place is told, and read
+    from its start.
 
     Example: tollbook usage publish usage.jsonl
 

@@ -60,17 +60,14 @@ def publish_file(publisher: Outlet, path: Path, backfill: Backfill) -> Counter[s
             )
         publisher.flush()
         return counts
-    position = read_position(path)
-    if backfill.again:
-        position = Position(first_line=position.first_line)
-    if position.lines:
-        say(f"{path}: goes on after line {position.lines}; --again reads it from its start")
+    position = _start(path, backfill)
+    write_position(path, position)
     with progress_bar(path.name, path.stat().st_size - position.offset) as progress:
         for line in lines_from(path, position):
             understood = _publish_line(publisher, path, line, backfill, counts)
             if not understood and not line.is_whole:
                 break  # it may still be written: it is read again next time
-            position = position._replace(offset=line.end, lines=line.number)
+            position = position.after(line)
             if line.number % _LINES_BETWEEN_POSITIONS == 0:
                 publisher.flush()
                 write_position(path, position)
@@ -78,6 +75,18 @@ def publish_file(publisher: Outlet, path: Path, backfill: Backfill) -> Counter[s
     publisher.flush()
     write_position(path, position)
     return counts
+
+
+def _start(path: Path, backfill: Backfill) -> Position:
+    """Return where to begin in a file, and tell a person unless it is the first time."""
+    found = read_position(path)
+    if backfill.again:
+        return Position(first_line=found.position.first_line)
+    if found.unused:
+        say(f"{path}: is read from its start: {found.unused}")
+    elif found.position.lines:
+        say(f"{path}: goes on after line {found.position.lines}; --again reads it from its start")
+    return found.position
 
 
 def _publish_line(
