@@ -17,7 +17,7 @@ from tests.gateway.products.howto import KEY, SERVER, block, put
 from tests.gateway.products.ingest import free_port, wait_until
 
 EXPORTER = "otlp_http/tollbook"
-_ENDPOINT = "/v1/usage?format=otel&account_id=acme"
+_ENDPOINT = "/v1/usage?format=otel&account_id=acme&rejected=log"
 _PATIENCE_SECONDS = 60.0
 _numbers = itertools.count(1)
 

@@ -20,11 +20,19 @@ def blocks(name: str) -> list[str]:
     return _FENCED.findall((_FOLDER / f"{name}.md").read_text(encoding="utf-8"))
 
 
-def block(name: str, having: str) -> Any:
-    """Return the one block of a how-to that has a key at its top, read."""
-    found = [read for text in blocks(name) if having in (read := yaml.safe_load(text))]
-    (only,) = found
+def block(name: str, *path: str) -> Any:
+    """Return the one block of a how-to that has a key, below a path of keys, read."""
+    read = [yaml.safe_load(text) for text in blocks(name)]
+    (only,) = [found for found in read if _has(found, path)]
     return only
+
+
+def _has(found: Any, path: tuple[str, ...]) -> bool:
+    for key in path:
+        if not isinstance(found, dict) or key not in found:
+            return False
+        found = found[key]
+    return True
 
 
 def put(place: dict[str, Any], expected: Any, meant: Any, *path: str) -> None:

@@ -165,6 +165,21 @@ def test_spans_that_a_wrong_key_sends_are_dropped_and_it_says_so(
     assert "HTTP Status Code 401" in complaint
 
 
+def test_a_span_that_is_rejected_holds_up_no_other(new_collector: MakeCollector) -> None:
+    impossible = span(attributes=CHAT | {"gen_ai.usage.input_tokens": -5})
+    good = span()
+    with ingest() as taken:
+        taken.start()
+        collector = new_collector(taken.url, taken.server.key)
+        collector.send(impossible)
+        wait_until(lambda: taken.bodies, lambda: collector.log)
+        collector.send(good)
+        wait_until(lambda: taken.event_ids, lambda: collector.log)
+        collector.end(signal.SIGTERM)
+    assert taken.event_ids == [event_id(good)]
+    assert collector.complaints == []
+
+
 def usage_ids(deployment: Deployment) -> list[str]:
     """Return the event ids in the topic of usage, those that came twice twice."""
     events = [event for record in deployment.read("usage") for event in read_usage_record(record)]
