@@ -64,6 +64,18 @@ def test_bodies_without_an_id_are_numbered_by_their_lines(command: Command, tmp_
     assert {event["provider"] for event in events} == {"azure"}
 
 
+def test_a_body_with_an_id_keeps_it_whatever_its_line(command: Command, tmp_path: Path) -> None:
+    native = {"event_id": "mine-7", "occurred_at": "2025-11-06T12:00:00Z", "provider": "openai",
+              "model": "gpt-4o", "quantities": {"input": 1}}  # fmt: skip
+    done = command(
+        "usage", "normalise", "--account", "acme", "--source", "edge", "--id-prefix", "export-7/",
+        records(tmp_path, BODY, native),
+    )  # fmt: skip
+    assert done.code == 0
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert [event["event_id"] for event in events] == [BODY["id"], "mine-7"]
+
+
 def test_a_format_that_there_is_not_is_refused(command: Command, tmp_path: Path) -> None:
     done = command("usage", "normalise", "--from", "gpt", records(tmp_path, BODY))
     assert done.code == 1

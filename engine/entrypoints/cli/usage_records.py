@@ -51,5 +51,5 @@ def normalise_line(text: str | bytes, form: str, context: Context) -> Normalised
 
 
 def of_line(context: Context, id_prefix: str, number: int) -> Context:
-    """Return the context of a line: with an id from its number, if ids are made so."""
-    return context._replace(event_id=f"{id_prefix}{number}") if id_prefix else context
+    """Return the context of a line: with an id from its number for a record that has none."""
+    return context._replace(spare_event_id=f"{id_prefix}{number}") if id_prefix else context

@@ -29,7 +29,7 @@ from engine.gateway.normalise import (
     openai_media,
     otel,
 )
-from engine.gateway.normalise.call import ERROR_RESPONSE, Form, check_event, usage_event
+from engine.gateway.normalise.call import ERROR_RESPONSE, Call, Form, check_event, usage_event
 from engine.gateway.normalise.record import Context, Normalised, Part, Unusable
 
 __all__ = ["FORMATS", "Context", "Normalised", "Unusable", "normalise"]
@@ -78,12 +78,20 @@ def normalise(
     calls = found.read(part, context)
     if isinstance(calls, str):
         return Normalised((), calls)
-    if context.event_id:  # one id for the record: its further calls add their place to it
-        calls = tuple(
-            call._replace(suffix=call.suffix or (f"/{place}" if place else ""))
-            for place, call in enumerate(calls)
-        )
+    calls = _told_apart(calls, context)
     return Normalised(tuple(usage_event(call, found.name, context) for call in calls))
+
+
+def _told_apart(calls: tuple[Call, ...], context: Context) -> tuple[Call, ...]:
+    """Return calls that share an id, as the context gives one for a record, with their places."""
+    if not context.event_id and not context.spare_event_id:
+        return calls
+    return tuple(
+        call._replace(suffix=call.suffix or f"/{place}")
+        if place and (context.event_id or not call.event_id)
+        else call
+        for place, call in enumerate(calls)
+    )
 
 
 def _detected(record: Part) -> Form | None:

@@ -97,7 +97,7 @@ def served_tier(text: str) -> str:
 
 def usage_event(call: Call, form: str, context: Context) -> dict[str, Any]:
     """Return the usage event of a call in native usage JSON. Unusable if it would be refused."""
-    first_id = context.event_id or call.event_id
+    first_id = context.event_id or call.event_id or context.spare_event_id
     occurred_at = context.occurred_at
     if not occurred_at and call.occurred_at is not None:
         occurred_at = rfc3339("occurred_at", call.occurred_at)

@@ -112,7 +112,7 @@ def in_context(record: Part, context: Context) -> dict[str, Any]:
     given = {
         name: value
         for name, value in context._asdict().items()
-        if value and name not in ("model", "pass_through_cost")
+        if value and name not in ("model", "spare_event_id", "pass_through_cost")
     }
     event: Mapping[str, Any] = record.data
     return {**event, **given}

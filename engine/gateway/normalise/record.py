@@ -37,13 +37,15 @@ class Unusable(ValueError):
 class Context(NamedTuple):
     """What a record can not, or must not, say. Empty: absent. What is given here wins.
 
-    `model` alone yields to the record: it is for bodies that do not name their model (Bedrock).
+    `model` and `spare_event_id` alone yield to the record: they are for bodies that do not name
+    their model (Bedrock), and for those without an id.
     `occurred_at` is RFC 3339. `pass_through_cost` asks for OpenRouter's charge as a quantity too.
     """
 
     account_id: str = ""
     source: str = ""
     event_id: str = ""
+    spare_event_id: str = ""
     subject: str = ""
     occurred_at: str = ""
     provider: str = ""
