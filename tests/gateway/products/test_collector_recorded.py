@@ -67,11 +67,6 @@ def attributes(**usage: int) -> dict[str, Any]:
             {"input": 70, "cache_write_5m": 30, "output": 20},
         ),
         (
-            {"cache_read__input_tokens": 40, "audio__input_tokens": 50,
-             "audio__cache_read__input_tokens": 40, "text__input_tokens": 50},
-            {"input": 50, "cache_read": 40, "audio_input": 10, "output": 20},
-        ),
-        (
             {"image__input_tokens": 50, "image__cache_read__input_tokens": 50,
              "cache_read__input_tokens": 50},
             {"input": 50, "cache_read": 50, "output": 20},
@@ -83,6 +78,19 @@ def test_parts_of_the_input_are_found_under_every_name_they_had(
 ) -> None:
     (event,) = normalise(attributes(**usage), "otel", ACME).events
     assert event["quantities"] == kinds
+
+
+def test_audio_that_was_read_from_the_cache_is_not_fresh_audio_too() -> None:
+    span = attributes(
+        cache_read__input_tokens=40,
+        audio__input_tokens=50,
+        audio__cache_read__input_tokens=40,
+        text__input_tokens=50,
+    )
+    (event,) = normalise(span, "otel", ACME).events
+    kinds = event["quantities"]
+    assert (kinds["audio_input"], kinds["input"], kinds["output"]) == (10, 50, 20)
+    assert sum(kinds.values()) == 120
 
 
 def test_a_span_without_operation_is_a_call_only_if_it_names_a_model_or_usage() -> None:
