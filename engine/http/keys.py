@@ -12,9 +12,11 @@ import contextlib
 import hmac
 import json
 import os
+import re
 import secrets
+import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +29,7 @@ from engine.rating.pattern import Pattern
 PREFIX = "tb"
 EVENTS_PER_SECOND = 10_000
 """What a key may send unless it is given another rate."""
+_DIGEST = re.compile("[0-9a-f]{64}")
 _SECRET_BYTES = 32
 _ID_BYTES = 6
 _log = structlog.get_logger()
@@ -89,35 +92,51 @@ def read_key_file(path: Path) -> dict[str, ApiKey]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidDocument(str(path), error.strerror, "a readable key file") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidDocument(str(path), str(error), "a key file in JSON") from error
     entries = data.get("keys") if isinstance(data, dict) else None
     if not isinstance(entries, list):
         raise InvalidDocument(str(path), type(data).__name__, "an object with a list `keys`")
     keys = [_key(f"{path}, keys[{index}]", entry) for index, entry in enumerate(entries)]
-    return {key.key_id: key for key in keys}
+    known = {key.key_id: key for key in keys}
+    if len(known) < len(keys):
+        raise InvalidDocument(str(path), "a key_id twice", "each once")
+    return known
 
 
 def _key(place: str, entry: Any) -> ApiKey:
+    accounts = entry.get("accounts") if isinstance(entry, dict) else None
+    if not isinstance(accounts, list) or not accounts:
+        raise InvalidDocument(f"{place}.accounts", accounts, "a list, and at least one account")
     try:
-        key = ApiKey(**{**entry, "accounts": tuple(entry["accounts"])})
-    except (TypeError, KeyError) as error:
+        key = ApiKey(**{**entry, "accounts": tuple(accounts)})
+    except TypeError as error:
         raise InvalidDocument(place, str(error), f"an object of {ApiKey._fields}") from error
     texts = (key.key_id, key.digest, key.source, key.created_at, key.note, *key.accounts)
-    if not all(isinstance(text, str) for text in texts) or not key.accounts:
-        raise InvalidDocument(place, key.key_id, "texts, and at least one account")
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidDocument(place, key.key_id, "texts")
+    if not _DIGEST.fullmatch(key.digest):
+        raise InvalidDocument(f"{place}.digest", "something else", "a SHA-256 in hex")
     if type(key.events_per_second) is not int or key.events_per_second < 1:
         raise InvalidDocument(place, key.events_per_second, "events_per_second: a whole number")
     return key
 
 
 def write_key_file(path: Path, keys: Mapping[str, ApiKey]) -> None:
-    """Replace a key file, whole or not at all; only its owner may read it."""
+    """Replace a key file, whole or not at all.
+
+    A new one is for its owner only. One that is replaced stays whose it was: the server must be able to
+    read it, whoever has changed it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    before = path.stat() if path.exists() else None
     data = {"keys": [key._asdict() for key in keys.values()]}
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            if before is not None:
+                os.fchown(handle, before.st_uid, before.st_gid)
+                os.fchmod(handle, stat.S_IMODE(before.st_mode))
             json.dump(data, stream, indent=2)
             stream.write("\n")
             stream.flush()
@@ -127,6 +146,26 @@ def write_key_file(path: Path, keys: Mapping[str, ApiKey]) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+@contextlib.contextmanager
+def changed_key_file(path: Path) -> Iterator[dict[str, ApiKey]]:
+    """Give the keys of a file to be changed, and write them at the end.
+
+    One process at a time, or a key that was made would be lost, and one that was revoked come back.
+    """
+    import fcntl  # noqa: PLC0415 - absent on Windows, where servers must still read keys
+
+    path = path.resolve()  # not a link to it, or servers would go on reading the old file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        keys = _keys(path)
+        yield keys
+        write_key_file(path, keys)
+    finally:
+        os.close(folder)
 
 
 class KeyRing:

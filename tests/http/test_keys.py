@@ -1,12 +1,15 @@
 """Keys: found by what they are, kept as digests, read again when they change."""
 
+import contextlib
 import json
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from engine.http.keys import KeyRing, new_key, read_key_file, write_key_file
+from engine.http.keys import KeyRing, changed_key_file, new_key, read_key_file, write_key_file
 from engine.rating.errors import InvalidDocument
 
 
@@ -48,7 +51,32 @@ def test_keys_that_are_added_and_revoked_count_without_a_restart(tmp_path: Path)
     assert ring.find(new) is not None
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"keys": 3}', '{"keys": [{"key_id": "a"}]}'])
+WHOLE = {"key_id": "a", "digest": "0" * 64, "source": "gateway-1", "accounts": ["acme"]}
+
+
+def of_keys(*entries: object) -> str:
+    return json.dumps({"keys": entries})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"keys": 3}',
+        of_keys({"key_id": "a"}),
+        of_keys("a"),
+        of_keys({**WHOLE, "accounts": "acme*"}),  # letter by letter it would be every account
+        of_keys({**WHOLE, "accounts": []}),
+        of_keys({**WHOLE, "accounts": [1]}),
+        of_keys({**WHOLE, "digest": "ü" * 64}),
+        of_keys({**WHOLE, "events_per_second": 0}),
+        of_keys({**WHOLE, "more": 1}),
+        of_keys(WHOLE, WHOLE),
+    ],
+)
 def test_a_file_that_is_none_refuses_a_start_and_changes_nothing_later(
     tmp_path: Path, damage: str
 ) -> None:
@@ -60,6 +88,51 @@ def test_a_file_that_is_none_refuses_a_start_and_changes_nothing_later(
         KeyRing(path)
     ring.refresh()
     assert ring.find(text) is not None
+
+
+def test_a_whole_entry_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(of_keys(WHOLE), encoding="utf-8")
+    assert read_key_file(path)["a"].accounts == ("acme",)
+
+
+def test_a_file_that_is_replaced_stays_whose_it_was_and_a_link_stays_a_link(tmp_path: Path) -> None:
+    path, link = tmp_path / "keys.json", tmp_path / "link.json"
+    (text,) = kept(path, "gateway-1")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    ring = KeyRing(path)
+    with changed_key_file(link) as keys:
+        keys.clear()
+    ring.refresh()
+    assert ring.find(text) is None
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert link.is_symlink()
+
+
+def test_what_fails_while_keys_are_changed_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    (text,) = kept(path, "gateway-1")
+    with contextlib.suppress(LookupError), changed_key_file(path) as keys:
+        keys.clear()
+        raise LookupError
+    assert KeyRing(path).find(text) is not None
+
+
+def test_keys_that_are_made_at_once_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+
+    def add(number: int) -> str:
+        text, key = new_key(f"gateway-{number}", ["acme"])
+        with changed_key_file(path) as keys:
+            time.sleep(0.002)
+            keys[key.key_id] = key
+        return text
+
+    with ThreadPoolExecutor(8) as makers:
+        texts = list(makers.map(add, range(24)))
+    ring = KeyRing(path)
+    assert [text for text in texts if ring.find(text) is None] == []
 
 
 def test_a_missing_file_is_told() -> None:

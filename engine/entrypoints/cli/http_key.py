@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.entrypoints.cli.common import AsJson, not_found, now, print_json, print_rows, say
-from engine.http.keys import EVENTS_PER_SECOND, ApiKey, new_key, read_key_file, write_key_file
+from engine.http.keys import EVENTS_PER_SECOND, ApiKey, changed_key_file, new_key, read_key_file
 from engine.rating.errors import InvalidDocument
 from engine.rating.period import format_instant
 from engine.rating.usage import MAX_TEXT, UNPRINTABLE
@@ -65,8 +65,6 @@ def add(
     ):
         if (not text and place != "--note") or len(text) > MAX_TEXT or UNPRINTABLE.search(text):
             raise InvalidDocument(place, text, f"1 to {MAX_TEXT} printable characters")
-    path = key_file(keys)
-    known = read_key_file(path) if path.exists() else {}
     text, kept = new_key(
         source,
         accounts,
@@ -74,7 +72,8 @@ def add(
         created_at=format_instant(now()),
         note=note,
     )
-    write_key_file(path, {**known, kept.key_id: kept})
+    with changed_key_file(key_file(keys)) as known:
+        known[kept.key_id] = kept
     if as_json:
         print_json({"key": text, **_row(kept)})
         return
@@ -108,11 +107,10 @@ def revoke(
     Exit codes: 0 revoked; 1 the file can not be read or written; 3 there is no such key.
     """
     path = key_file(keys)
-    known = read_key_file(path) if path.exists() else {}
-    if key_id not in known:
-        raise not_found(f"key {key_id!r}: not in {path}")
-    del known[key_id]
-    write_key_file(path, known)
+    with changed_key_file(path) as known:
+        if key_id not in known:
+            raise not_found(f"key {key_id!r}: not in {path}")
+        del known[key_id]
 
 
 def _row(key: ApiKey) -> dict[str, Any]:
