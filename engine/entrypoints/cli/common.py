@@ -1,12 +1,13 @@
 """What every command shares: where Kafka is, how to print, how to read times."""
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import structlog
 import typer
@@ -147,6 +148,19 @@ def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
+class _LogStream(io.TextIOBase):
+    """Where events are written. A disk that is full stops no process: what it would tell is lost."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
+        return len(text)
+
+
 def configure_logging() -> None:
     """Log events on stderr: for people on a terminal, JSON everywhere else."""
     renderer: Any = structlog.processors.JSONRenderer()
@@ -158,7 +172,7 @@ def configure_logging() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _LogStream(sys.stderr))),
     )
     route_client_log()
 
