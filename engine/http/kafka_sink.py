@@ -90,6 +90,11 @@ class KafkaUsageSink:
         self._most_waiting = most_waiting
         self._producer = kafka.KafkaProducer(
             acks="all",
+            # Once a batch of an idempotent producer has expired, kafka-python 3.0.12 asks for a new
+            # producer id, and may wait for it for ever, deaf to all else. What is written twice is
+            # charged once; one request at a time keeps the order of an account.
+            enable_idempotence=False,
+            max_in_flight_requests_per_connection=1,
             compression_type="lz4",
             batch_size=256 * 1024,
             linger_ms=0,  # the thread has waited already
