@@ -8,13 +8,13 @@ another request waiting.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -38,11 +38,16 @@ _log = structlog.get_logger()
 
 
 class Limits(NamedTuple):
-    """What one process takes. `in_flight`: usage requests at once; `body_seconds` to send a body."""
+    """What one process takes.
+
+    `in_flight`: usage requests at once; `body_seconds` to send a body; `acknowledge_seconds`: the longest
+    wait for a sink, which gives up before that by itself.
+    """
 
     body_bytes: int = 4 * 1024 * 1024
     body_seconds: float = 10.0
     in_flight: int = 128
+    acknowledge_seconds: float = 25.0
 
 
 class Keys(Protocol):
@@ -80,11 +85,11 @@ class Api:
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
-        return Starlette(
+        application = Starlette(
             routes=[
                 Route("/v1/usage", self._told("usage", self._usage), methods=["POST"]),
                 Route(
-                    "/v1/accounts/{account_id}/balance",
+                    "/v1/accounts/{account_id:path}/balance",
                     self._told("balance", self._balance),
                     methods=["GET"],
                 ),
@@ -93,6 +98,8 @@ class Api:
             ],
             exception_handlers={HTTPException: _of_starlette},
         )
+        application.router.redirect_slashes = False
+        return application
 
     def tell_rejected(self) -> None:
         """Log what was rejected of those who asked for it since the last call. From any thread."""
@@ -126,9 +133,10 @@ class Api:
         if self._in_flight >= self._limits.in_flight:
             raise _later("busy", f"{self._in_flight} requests are being answered", _BUSY_SECONDS)
         self._in_flight += 1
+        bucket.take(1)  # whatever is in the body: to look costs something
         try:
             decided = await self._decided(request, key, said)
-            bucket.take(len(decided.results))
+            bucket.take(len(decided.results) - 1)
             await self._written(decided)
         finally:
             self._in_flight -= 1
@@ -165,13 +173,15 @@ class Api:
                 f"body: got {len(data)} bytes in {self._limits.body_seconds} s, expected all of it",
                 {"Connection": "close"},
             ) from error
+        except ClientDisconnect as error:  # nobody hears the answer
+            raise Problem("invalid_body", "body: the connection ended before it did") from error
         return bytes(data)
 
     async def _written(self, decided: Decided) -> None:
         if not decided.events:
             return
         try:
-            await asyncio.wrap_future(self._sink.send(decided.events))
+            await self._acknowledged(self._sink.send(decided.events))
         except SinkFull as error:
             raise _later("busy", str(error), _BUSY_SECONDS) from error
         except NotAcknowledged as error:
@@ -181,13 +191,23 @@ class Api:
                 _BUSY_SECONDS,
             ) from error
 
+    async def _acknowledged(self, writing: Future[None]) -> None:
+        """Wait for events to be written, but not for ever. NotAcknowledged."""
+        waiting = asyncio.wrap_future(writing)
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        seconds = self._limits.acknowledge_seconds
+        await asyncio.wait({waiting}, timeout=seconds)  # if this ends, the writing goes on
+        if not waiting.done():
+            raise NotAcknowledged(f"nothing was heard of it in {seconds} s")
+        waiting.result()
+
     def _outcome(self, decided: Decided, *, is_logged: bool) -> Response:
         counts = {name: decided.count(name) for name in ("accepted", "rejected", "not_charged")}
         self._telemetry.recorded(**counts)
         outcome: dict[str, Any] = {**counts, "results": decided.results}
         if is_logged:
             return JSONResponse(outcome, 202 if counts["accepted"] else 200)
-        if counts["rejected"] < len(decided.results):
+        if not decided.results or counts["rejected"] < len(decided.results):
             return JSONResponse(outcome, 202)
         is_forbidden = all(result["code"] in FORBIDDEN for result in decided.results)
         raise Problem(
@@ -266,11 +286,7 @@ def _later(code: str, detail: str, seconds: float) -> Problem:
 
 
 def _too_large(most: int) -> Problem:
-    return Problem(
-        "body_too_large",
-        f"body: got more, expected {most} bytes at most",
-        {"Connection": "close"},
-    )
+    return Problem("body_too_large", f"body: got more, expected {most} bytes at most")
 
 
 async def _of_starlette(request: Request, error: Exception) -> Response:

@@ -13,7 +13,8 @@ from engine.adapters.cloudevents import SPEC_VERSION, USAGE_TYPE, read_event
 from engine.adapters.documents.usage import parse_usage, shown
 from engine.gateway.normalise import Context, Unusable, normalise
 from engine.http.keys import ApiKey
-from engine.http.reading import AUTO, CLOUDEVENTS, NATIVE, OWN_CLOUDEVENTS, Body
+from engine.http.problem import Problem
+from engine.http.reading import AUTO, CLOUDEVENTS, MAX_RECORDS, NATIVE, OWN_CLOUDEVENTS, Body
 from engine.rating.errors import Refusal
 from engine.rating.usage import check_usage
 
@@ -53,12 +54,17 @@ class Intake:
         self._partition = partition
 
     def decide(self, body: Body, key: ApiKey, said: Said = NOTHING_SAID) -> Decided:
-        """Return what becomes of the records of a body."""
+        """Return what becomes of the records of a body. Problem: too_many_records."""
         said = said._replace(account_id=said.account_id or key.only_account)
         decided = Decided([], [], body.form)
         for index, record in enumerate(body.records):
             for found in _events(record, body, key, said):
                 decided.results.append({"index": index, **self._result(found, key, decided.events)})
+            if len(decided.results) > MAX_RECORDS:
+                raise Problem(
+                    "too_many_records",
+                    f"body: got more than {MAX_RECORDS} events, expected no more",
+                )
         return decided
 
     def _result(self, found: Fields | Refusal | str, key: ApiKey, events: list[Fields]) -> Result:

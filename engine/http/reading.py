@@ -7,8 +7,10 @@ something else. A body is one record, a JSON array of records, or JSON lines. A 
 neighbours along; a body that is no JSON at all is refused as a whole.
 """
 
+import io
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -111,18 +113,22 @@ def choice(
 
 def _records(data: bytes, *, is_lines: bool) -> list[Any]:
     if is_lines:
-        records = [read_json(line) for line in data.split(b"\n") if line.strip()]
+        lines = list(islice(filter(None, map(bytes.strip, io.BytesIO(data))), MAX_RECORDS + 1))
+        _check_number(lines)  # before they are read: that is what many of them cost
+        records = list(map(read_json, lines))
     else:
         found = _json(data)
         records = found if isinstance(found, list) else [found]
     if not records:
         raise Problem("invalid_body", "body: got no record, expected at least one")
-    records = list(_unpacked(records))
-    if len(records) > MAX_RECORDS:
-        raise Problem(
-            "too_many_records", f"body: got {len(records)} records, expected {MAX_RECORDS} at most"
-        )
+    records = list(islice(_unpacked(records), MAX_RECORDS + 1))
+    _check_number(records)
     return records
+
+
+def _check_number(records: list[Any]) -> None:
+    if len(records) > MAX_RECORDS:
+        raise Problem("too_many_records", f"body: got more, expected {MAX_RECORDS} records at most")
 
 
 def _json(data: bytes) -> Any:
@@ -176,4 +182,6 @@ def decompress(data: bytes, encoding: str, most_bytes: int) -> bytes:
         raise Problem("body_too_large", f"body: got more than {most_bytes} bytes once decompressed")
     if not expander.eof:
         raise Problem("invalid_body", "body: got a part, expected the whole of it in gzip")
+    if expander.unused_data:
+        raise Problem("invalid_body", "body: got more behind it, expected one member of gzip")
     return found

@@ -1,7 +1,7 @@
 """The server process: uvicorn, and what it lacks against clients that are slow on purpose.
 
 A connection that has not said its whole request head in time is closed, and so is one that goes on
-sending a body after it was answered; requests that are no HTTP are answered with a problem document.
+sending a body after it was answered, or does not read its answer; requests that are no HTTP are answered with a problem document.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import h11
 import uvicorn
@@ -23,28 +23,55 @@ from engine.rating.errors import InvalidDocument
 
 HEAD_SECONDS = 10.0
 _DRAIN_SECONDS = 10.0
+STALL_SECONDS = 30.0
 _KEEP_ALIVE_SECONDS = 30
-_SHUTDOWN_SECONDS = 20
+_SHUTDOWN_SECONDS = 40
+"""Longer than it may take to send a body and to have it acknowledged."""
 _BACKLOG = 1_024
+
+
+class _Lingering:
+    """A transport that says when it would be closed while its client still sends.
+
+    To close it then would reset the connection, and the client might lose the answer.
+    """
+
+    def __init__(self, transport: asyncio.Transport, lingers: Callable[[], bool]) -> None:
+        self._transport = transport
+        self._lingers = lingers
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        """Close it, or have it read to the end of what the client sends."""
+        if not self._lingers():
+            self._transport.close()
 
 
 class PatientProtocol(H11Protocol):
     """uvicorn's protocol, with bounds on how long a client may take."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
+    _is_ending: bool = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", _Lingering(transport, self._lingers)))
+        transport.set_write_buffer_limits(high=0)  # so that all that is not read stalls
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._forget_deadline()
+        self._forget_stall()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in; a later request's head has to come in time as well."""
+        if self._is_ending:
+            return
         before = self.conn.their_state
         super().data_received(data)
         if self.conn.their_state is not before:
@@ -52,14 +79,38 @@ class PatientProtocol(H11Protocol):
         elif before is h11.IDLE and self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
+    def _lingers(self) -> bool:
+        """Say that all was said, and read on for a while, if the client still sends its body."""
+        if self.conn.their_state is not h11.SEND_BODY or self.transport.is_closing():
+            return False
+        if not self._is_ending:
+            self._is_ending = True
+            self.transport.write_eof()
+            self.flow.resume_reading()
+            self._deadline = self.loop.call_later(_DRAIN_SECONDS, self.transport.abort)
+        return True
+
+    def pause_writing(self) -> None:
+        """Wait for a client to read its answer, for so long; a closed connection ends then as well."""
+        super().pause_writing()
+        self._stall = self.loop.call_later(STALL_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the client has read all of it."""
+        self._forget_stall()
+        super().resume_writing()
+
     def on_response_complete(self) -> None:
         """Give a client that still sends its body some time to end."""
         super().on_response_complete()
-        if self.conn.their_state is h11.SEND_BODY:
+        if self.conn.their_state is h11.SEND_BODY and not self._is_ending:
             self._deadline = self.loop.call_later(_DRAIN_SECONDS, self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
+        """Answer what is no HTTP, unless an answer is on its way already."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()
+            return
         body = json.dumps(document(Problem("malformed_request", msg))).encode()
         headers = [
             (b"content-type", MEDIA_TYPE.encode()),
@@ -78,6 +129,11 @@ class PatientProtocol(H11Protocol):
         self._deadline = None
         if self.conn.their_state is h11.IDLE:
             self.transport.close()
+
+    def _forget_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
@@ -111,10 +167,11 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, TypeError) as error:  # TypeError: a host name that can not be one
         listener.close()
+        reason = getattr(error, "strerror", None) or str(error)
         raise InvalidDocument(
-            f"address {host}:{port}", error.strerror or str(error), "one that is free to listen on"
+            f"address {host}:{port}", reason, "one that is free to listen on"
         ) from error
     return listener
 

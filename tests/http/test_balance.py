@@ -94,6 +94,13 @@ def test_an_account_without_a_balance_is_unknown() -> None:
     assert problem_of(server.balance("acme")) == (404, "account_unknown")
 
 
+def test_an_account_may_have_a_slash_in_its_id() -> None:
+    server = Server()
+    server.project(balance("acme-/berlin"))
+    assert server.balance("acme-%2Fberlin").json()["account_id"] == "acme-/berlin"
+    assert problem_of(server.balance("..%2Facme")) == (403, "account_not_of_key")
+
+
 def test_before_all_is_read_nothing_is_told() -> None:
     assert problem_of(Server().balance("acme")) == (503, "balances_not_read")
 

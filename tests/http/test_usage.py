@@ -2,11 +2,13 @@
 
 import gzip
 import json
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from engine.adapters.documents.usage import parse_usage
+from engine.http import reading
 from engine.http.app import Limits
 from tests.http.calls import Server, cloudevent, event, problem_of
 
@@ -234,12 +236,89 @@ def test_too_many_records_are_refused() -> None:
     assert problem_of(response) == (413, "too_many_records")
 
 
+def test_lines_are_counted_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    monkeypatch.setattr(reading, "read_json", read.append)
+    response = Server().client.post(
+        "/v1/usage", content="{\n" * 10_001, headers={"content-type": "application/x-ndjson"}
+    )
+    assert problem_of(response) == (413, "too_many_records")
+    assert read == []
+
+
+def test_a_record_of_more_calls_than_kafka_has_room_for_is_refused() -> None:
+    iterations = [{"type": "advisor_message", "input_tokens": 1, "output_tokens": 1}] * 10_001
+    usage = {"input_tokens": 10, "output_tokens": 20, "iterations": iterations}
+    record = litellm_record(response={"model": "claude-x", "usage": usage})
+    server = Server()
+    response = server.send(record, params={"format": "litellm", "account_id": "acme"})
+    assert problem_of(response) == (413, "too_many_records")
+    assert server.sink.events == []
+
+
+@pytest.mark.parametrize("params", [{}, {"format": "otel"}])
+def test_an_export_without_spans_has_nothing_to_charge(params: dict[str, str]) -> None:
+    response = Server().send({"resourceSpans": []}, params=params)
+    assert response.status_code == 202
+    assert response.json() == {"accepted": 0, "rejected": 0, "not_charged": 0, "results": []}
+
+
+def test_what_stands_behind_a_compressed_body_is_not_dropped() -> None:
+    server = Server()
+    lines = [gzip.compress(json.dumps(event(name)).encode() + b"\n") for name in ("a", "b")]
+    response = server.client.post(
+        "/v1/usage",
+        content=b"".join(lines),
+        headers={"content-type": "application/x-ndjson", "content-encoding": "gzip"},
+    )
+    assert problem_of(response) == (400, "invalid_body")
+    assert server.sink.events == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"latencies": {}, "ai": {"\\ud800": {"usage": 5}}}',
+        b'{"latencies": {}, "ai": {"' + b"x" * 100_000 + b'": {"usage": 5}}}',
+    ],
+)
+def test_a_name_of_a_record_that_can_not_be_told_is_told_as_far_as_it_can(body: bytes) -> None:
+    headers = {"content-type": "application/json", "tollbook-format": "kong"}
+    response = Server().client.post("/v1/usage", content=body, headers=headers)
+    assert problem_of(response) == (422, "records_rejected")
+    assert len(response.content) < 2_000
+
+
+def test_a_version_of_five_thousand_digits_is_no_fault_of_ours() -> None:
+    record = {
+        "request_id": "r", "start_time": 1_766_000_068_284, "version": "9" * 5_000 + ".1",
+        "provider": "anthropic", "llm_summary": {"prompt_tokens": 1, "completion_tokens": 2},
+    }  # fmt: skip
+    response = Server().send(record, params={"format": "apisix", "account_id": "acme"})
+    assert response.status_code == 202
+
+
+def test_a_body_that_can_not_be_read_counts_against_the_rate_as_well() -> None:
+    server = Server(rate=2)
+    statuses = [server.client.post("/v1/usage", content="{").status_code for _ in range(6)]
+    assert statuses[:4] == [400] * 4
+    assert statuses[-1] == 429
+
+
 def test_what_kafka_does_not_acknowledge_is_not_accepted() -> None:
     server = Server()
     server.sink.acknowledges = False
     response = server.send(event())
     assert problem_of(response) == (503, "not_acknowledged")
     assert int(response.headers["retry-after"]) >= 1
+
+
+def test_a_sink_that_says_nothing_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server(Limits(acknowledge_seconds=0.05))
+    monkeypatch.setattr(server.sink, "send", lambda _: Future())
+    assert problem_of(server.send(event())) == (503, "not_acknowledged")
 
 
 def test_a_sink_without_room_makes_the_sender_wait() -> None:
@@ -265,12 +344,15 @@ def test_a_key_that_sends_too_much_waits_and_no_other_key_does() -> None:
         ("GET", "/v1/usage", (405, "method_not_allowed")),
         ("POST", "/health", (405, "method_not_allowed")),
         ("GET", "/v1/nothing", (404, "not_found")),
+        ("POST", "/v1/usage/", (404, "not_found")),
+        ("GET", "/v1/accounts/acme/balance/", (404, "not_found")),
     ],
 )
 def test_other_paths_and_methods_are_told_apart(
     method: str, path: str, expected: tuple[int, str]
 ) -> None:
-    assert problem_of(Server().client.request(method, path)) == expected
+    response = Server().client.request(method, path, follow_redirects=False)
+    assert problem_of(response) == expected
 
 
 def test_the_requests_and_records_are_counted() -> None:

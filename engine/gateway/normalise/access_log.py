@@ -64,6 +64,9 @@ _KONG_UNKNOWN = "UNSPECIFIED"
 _APISIX_ID = ("request_id", "apisix_request_id", "x_request_id")
 """Nginx's own id goes before those that a caller may have sent."""
 
+_MAX_DIGITS = 9
+"""Of a number of a version."""
+
 _APISIX_COUNTS_ANTHROPICS_CACHE = (3, 20)
 """The version from which Anthropic's prompt includes what was read from and written to the cache."""
 
@@ -274,7 +277,7 @@ def _apisix_version(record: Part) -> tuple[int, ...]:
     parts = text.split(".")[:2]
     return (
         tuple(map(int, parts))
-        if all(map(str.isdecimal, parts))
+        if all(part.isdecimal() and len(part) <= _MAX_DIGITS for part in parts)
         else _APISIX_COUNTS_ANTHROPICS_CACHE
     )
 

@@ -20,6 +20,9 @@ _TOO_MANY = 2**63
 _MAX_DIGITS = 19
 """Of a whole number of 63 bits."""
 
+_MAX_PLACE = 200
+"""Characters of a place that are told."""
+
 ABSENT_TEXTS = ("", "-")
 """What access logs write for a value that is not there."""
 
@@ -28,10 +31,16 @@ class Unusable(ValueError):
     """A record that can not be understood: the place, the value, and what was expected."""
 
     def __init__(self, place: str, value: object, expected: str) -> None:
+        place = _writable(place)
         super().__init__(f"{place}: got {shown(value)}, expected {expected}")
         self.place = place
         self.value = value
         self.expected = expected
+
+
+def _writable(place: str) -> str:
+    """Return a place as it can be told: a record's own names may be of any length, and no UTF-8."""
+    return place[:_MAX_PLACE].encode(errors="backslashreplace").decode()
 
 
 class Context(NamedTuple):
