@@ -51,13 +51,34 @@ def test_every_model_call_arrives_with_its_usage_and_nothing_else_does(
     untold = {name: value for name, value in CHAT.items() if "usage" not in name}
     silent = span(attributes=untold)
     failed = span(attributes=untold | {"error.type": "429"}, status=2)
+    phoenix = span(
+        attributes={
+            "openinference.span.kind": "LLM",
+            "llm.model_name": "gpt-4o",
+            "llm.token_count.prompt": 50,
+            "llm.token_count.prompt_details.cache_read": 20,
+            "llm.token_count.completion": 4,
+            "llm.input_messages.0.message.content": "the prompt",
+        }
+    )
+    vercel = span(
+        attributes={
+            "ai.operationId": "ai.generateText.doGenerate",
+            "gen_ai.system": "anthropic.messages",
+            "gen_ai.request.model": "claude-sonnet-4-5",
+            "gen_ai.usage.input_tokens": 10,
+            "gen_ai.usage.output_tokens": 2,
+            "ai.response.providerMetadata": '{"anthropic": {"cacheReadInputTokens": 70}}',
+            "ai.response.text": "the answer",
+        }
+    )
     agent = span(attributes=CHAT | {"gen_ai.operation.name": "invoke_agent"})
     query = span("SELECT", attributes={"db.system": "postgresql"})
     with ingest() as taken:
         taken.start()
         collector = new_collector(taken.url, taken.server.key)
-        collector.send(query, agent, failed, new, old, silent)
-        wait_until(lambda: len(taken.event_ids) >= 3, lambda: collector.log)
+        collector.send(query, agent, failed, new, old, silent, phoenix, vercel)
+        wait_until(lambda: len(taken.event_ids) >= 5, lambda: collector.log)
         collector.end(signal.SIGTERM)
     assert quantities(taken) == {
         "chatcmpl-1": {
@@ -65,7 +86,10 @@ def test_every_model_call_arrives_with_its_usage_and_nothing_else_does(
         },
         event_id(old): {"input": 70, "output": 5},
         event_id(silent): {"unexplained": 1},
+        event_id(phoenix): {"input": 30, "cache_read": 20, "output": 4},
+        event_id(vercel): {"input": 10, "cache_read": 70, "output": 2},
     }  # fmt: skip
+    assert "the " not in json.dumps(taken.documents)
     event = taken.server.sink.events[0]
     assert (event["account_id"], event["source"]) == ("acme", "gateway-1")
     assert (event["model"], event["service_tier"]) == ("gpt-4o-2024-08-06", "flex")
