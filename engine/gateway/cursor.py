@@ -29,6 +29,7 @@ class Cursor:
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.position = self._read()
+        self.move(self.position)  # takes its room, so that a full disk does not stop deliveries
 
     def move(self, position: Position) -> None:
         """Note that everything up to a position is done."""

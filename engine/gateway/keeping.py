@@ -4,18 +4,21 @@ import threading
 import time
 from collections.abc import Callable
 
-import structlog
-
 from engine.gateway.spool import Spool
+from engine.gateway.telling import Log
 
 _FAULT_SECONDS = 5.0
-_log = structlog.get_logger()
+_log = Log()
 
 
 class Keeper:
-    """Syncs the spool and prepares its next segment, at an interval; wakes the sender."""
+    """Syncs the spool and prepares its next segment, at an interval; wakes the sender.
+
+    `last_error`: why the spool can not be synced, empty while it can.
+    """
 
     def __init__(self, spool: Spool, sync_seconds: float, wake: Callable[[], None]) -> None:
+        self.last_error = ""
         self._spool = spool
         self._sync_seconds = sync_seconds
         self._wake = wake
@@ -28,10 +31,10 @@ class Keeper:
         """Begin."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End, after a last sync."""
+    def stop(self, timeout_seconds: float) -> None:
+        """End after a last sync, or after this time without it."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
         is_last = False
@@ -40,8 +43,10 @@ class Keeper:
                 self._spool.prepare()
                 if self._spool.sync():
                     self._wake()
-            except OSError as error:
-                _log.error("spool_not_synced", reason=str(error))
+                    self.last_error = ""
+            except Exception as error:  # noqa: BLE001 - what was taken waits for this thread
+                self.last_error = f"{type(error).__name__}: {error}"
+                _log.error("spool_not_synced", reason=self.last_error)
                 self._stop.wait(_FAULT_SECONDS)
             self._tell()
             if is_last:

@@ -20,14 +20,17 @@ charged: such a call becomes `unexplained`.
 
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from engine.gateway.errors import PublisherClosed
 from engine.gateway.litellm_record import (
     event_id_of,
     from_log,
     from_response,
     names_usage,
+    printable,
     told_usage,
 )
 from engine.gateway.litellm_settings import LiteLLMSettings, litellm_settings, open_records
@@ -45,6 +48,7 @@ except ImportError:  # the module must be importable, and testable, without Lite
 
 _TAKEN = "tollbook_taken"
 _TOLD = "tollbook_usage_told"
+_FAULT_SECONDS = 1.0
 
 
 class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no dependency of ours
@@ -66,6 +70,8 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
         self._records: RecordPublisher | None = None
         self._process = 0
         self._lock = threading.Lock()
+        self._fault = ""
+        self._next_try = 0.0
 
     def start(self) -> None:
         """Open the publisher: what an earlier process left in the spool goes out now."""
@@ -81,9 +87,12 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
         self, data: Any, user_api_key_dict: Any, response: Any
     ) -> None:
         """Take the usage of an answer of the proxy before the answer leaves."""
-        details = _details(data)
-        if details is not None and names_usage(details, response):
-            self._take(details, lambda: from_response(details, response), user_api_key_dict)
+        try:
+            details = _details(data)
+            if details is not None and names_usage(details, response):
+                self._take(details, lambda: from_response(details, response), user_api_key_dict)
+        except Exception as error:  # noqa: BLE001  # the answer goes out, whatever we miss
+            self._lost(error)
 
     async def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: Any, request_data: Any
@@ -93,7 +102,6 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
         A caller who hangs up has used what was sent: that is `unexplained`. A stream that the
         provider broke off is a failure, and not charged.
         """
-        details = _details(request_data)
         is_broken = False
         try:
             async for chunk in response:
@@ -102,9 +110,8 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
             is_broken = True
             raise
         finally:
-            chunks = getattr(response, "chunks", None)
-            if details is not None and chunks and not is_broken:
-                self._take(details, lambda: _of_stream(details, chunks), user_api_key_dict)
+            if not is_broken:
+                self._take_stream(request_data, response, user_api_key_dict)
 
     async def async_log_success_event(
         self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any
@@ -120,20 +127,30 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
         end_time: Any,  # noqa: ARG002
     ) -> None:
         """Take the usage of a call that no hook took."""
-        if kwargs.get("standard_logging_object"):
-            key = _checked_key(kwargs)
-            self._take(kwargs, lambda: from_log(kwargs, kwargs.get(_TOLD)), key)
+        try:
+            if kwargs.get("standard_logging_object"):
+                key = _checked_key(kwargs)
+                self._take(kwargs, lambda: from_log(kwargs, kwargs.get(_TOLD)), key)
+        except Exception as error:  # noqa: BLE001  # LiteLLM's other callbacks have their turn
+            self._lost(error)
+
+    def _take_stream(self, data: Any, response: Any, key: Any) -> None:
+        try:
+            details, chunks = _details(data), getattr(response, "chunks", None)
+            if details is not None and chunks:
+                self._take(details, lambda: _of_stream(details, chunks), key)
+        except Exception as error:  # noqa: BLE001  # the caller has the answer, whatever we miss
+            self._lost(error)
 
     def _take(self, details: Any, read: Callable[[], Mapping[str, Any]], key: Any) -> None:
-        """Take what a record says, once per call; never raise, whatever the record is."""
-        if details.get(_TAKEN):
-            return
-        try:
+        """Take what a record says, once per call."""
+        if not details.get(_TAKEN):
             self._publish(details, read(), key)
             details[_TAKEN] = True
-        except Exception as error:  # noqa: BLE001  # the caller's answer goes out, whatever we miss
-            is_told = isinstance(error, TollbookError | OSError)
-            self.tally.not_published("lost", str(error) if is_told else type(error).__name__)
+
+    def _lost(self, error: Exception) -> None:
+        is_told = isinstance(error, TollbookError | OSError)
+        self.tally.not_published("lost", str(error) if is_told else type(error).__name__)
 
     def _publish(self, details: Any, record: Mapping[str, Any], key: Any) -> None:
         account = self._settings.account_of(key)
@@ -145,16 +162,26 @@ class Tollbook(CustomLogger):  # type: ignore[misc]  # untyped: LiteLLM is no de
             account_id=account,
             source=self._settings.source,
             event_id=event_id_of(details, record),
-            subject=str(getattr(key, "user_id", "") or ""),
+            subject=printable(getattr(key, "user_id", "")),
         )
         self._obtain().publish("litellm", record, context)
 
     def _obtain(self) -> "RecordPublisher":
-        """Return this process's publisher of records. A forked worker gets one of its own."""
+        """Return this process's publisher of records. A forked worker gets one of its own.
+
+        While it can not be opened, this is tried once a second, and not for each request.
+        """
         if self._records is None or self._process != os.getpid():
             with self._lock:
                 if self._records is None or self._process != os.getpid():
-                    self._records = self._open(self._settings, self.tally)
+                    if time.monotonic() < self._next_try:
+                        raise PublisherClosed(self._fault)
+                    try:
+                        self._records = self._open(self._settings, self.tally)
+                    except Exception as error:
+                        self._fault = str(error)
+                        self._next_try = time.monotonic() + _FAULT_SECONDS
+                        raise
                     self._process = os.getpid()
         return self._records
 

@@ -82,7 +82,12 @@ def open_records(settings: LiteLLMSettings, tally: "Tally") -> "RecordPublisher"
     """Open a publisher of records on the first spool that no other process uses."""
     from engine.gateway.record_publisher import RecordPublisher  # noqa: PLC0415  # as below
 
-    return RecordPublisher(open_publisher(settings), tally=tally)
+    publisher = open_publisher(settings)
+    try:
+        return RecordPublisher(publisher, tally=tally)
+    except BaseException:
+        publisher.close(0)  # gives its spool back
+        raise
 
 
 def open_publisher(settings: LiteLLMSettings) -> "Publisher":

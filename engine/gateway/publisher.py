@@ -47,7 +47,8 @@ class Stats(NamedTuple):
     Counted since it was made: `published` (taken into the spool), `delivered` (acknowledged by
     Kafka), `refused_events` (malformed), `refused_full` (no room). Of the spool: `waiting` events,
     `spool_bytes` on the disk, the `publisher`'s name and its `last_sequence`. `last_error` is why
-    Kafka can not be reached, empty while it can.
+    nothing is delivered (Kafka can not be reached, the disk does not take the spool), empty while
+    all is well.
     """
 
     publisher: str
@@ -117,7 +118,7 @@ class Publisher:
         self._largest = min(MAX_EVENT_BYTES, self._spool.largest_event)
         self._first_sequence = self._spool.last_sequence
         self._refused_events = 0
-        self._closing = threading.Lock()
+        self._closing = threading.RLock()
         self._process_id = os.getpid()
         self._is_open = True
         keeping.tell_started(self._spool)
@@ -155,25 +156,36 @@ class Publisher:
         return self._spool.synced >= number
 
     def flush(self, timeout_seconds: float | None = None) -> bool:
-        """Wait until Kafka has everything published so far; say whether it has."""
+        """Wait until Kafka has everything published so far; say whether it has.
+
+        A forked child does not wait: it is its parent that delivers.
+        """
+        if os.getpid() != self._process_id:
+            return self._is_all_delivered()
         self._sender.wake()
         return self._sender.wait_for(self._spool.last_sequence, timeout_seconds)
 
     def close(self, timeout_seconds: float = 10.0) -> bool:
         """Take no more, deliver what can be in this time; say whether all was delivered.
 
-        The rest stays in the spool: the next publisher of the folder delivers it.
+        The rest stays in the spool: the next publisher of the folder delivers it. Where this is
+        interrupted (KeyboardInterrupt), all of the rest does.
         """
-        with self._closing:
-            if not self._is_open or os.getpid() != self._process_id:
-                return self._is_all_delivered()
-            self._is_open = False
-            atexit.unregister(self.close)
-            until = time.monotonic() + timeout_seconds
-            self.flush(timeout_seconds)
-            self._keeper.stop()
-            self._sender.stop(max(_LEAST_SECONDS, until - time.monotonic()))
+        if os.getpid() != self._process_id:
             return self._is_all_delivered()
+        with self._closing:
+            if self._is_open:
+                self._is_open = False
+                atexit.unregister(self.close)
+                self._end(time.monotonic() + timeout_seconds)
+            return self._is_all_delivered()
+
+    def _end(self, until: float) -> None:
+        try:
+            self.flush(until - time.monotonic())
+        finally:
+            self._keeper.stop(max(_LEAST_SECONDS, until - time.monotonic()))
+            self._sender.stop(max(_LEAST_SECONDS, until - time.monotonic()))
 
     @property
     def folder(self) -> Path:
@@ -193,7 +205,7 @@ class Publisher:
             waiting=spool.last_sequence - spool.acknowledged,
             spool_bytes=spool.size_bytes,
             last_sequence=spool.last_sequence,
-            last_error=self._sender.last_error,
+            last_error=self._sender.last_error or self._keeper.last_error,
         )
 
     def _checked(self, event: Mapping[str, Any]) -> Fields:

@@ -23,15 +23,15 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 from engine.gateway.aside import Aside
-from engine.gateway.errors import PublisherClosed, SpoolFull, UsageRefused
+from engine.gateway.errors import PublisherClosed, UsageRefused
 from engine.gateway.keeping import Keeper
 from engine.gateway.normalise import Context, Unusable, normalise
 from engine.gateway.publisher import Publisher
-from engine.gateway.spool import SEGMENT_BYTES, Spool, Window
+from engine.gateway.spool import SEGMENT_BYTES, Spool
 from engine.gateway.tally import Tally
 from engine.rating.errors import Refusal, TollbookError
 
-MAX_RECORD_BYTES = 64 * 1024
+MAX_RECORD_BYTES = 1024 * 1024
 MAX_SPOOL_BYTES = 256 * 1024 * 1024
 _WINDOW_BYTES = 128 * 1024
 _SYNC_SECONDS = 0.02
@@ -70,7 +70,7 @@ class RecordPublisher:
         self._aside = Aside(self._spool.folder)
         self._largest = min(MAX_RECORD_BYTES, self._spool.largest_event)
         self._news = threading.Event()
-        self._closing = threading.Lock()
+        self._closing = threading.RLock()
         self._is_open = True
         self._stopping = threading.Event()
         self._giving_up = threading.Event()
@@ -86,8 +86,8 @@ class RecordPublisher:
         """Take the record of a call, in a format of `normalise.FORMATS` or ``auto``.
 
         Returns once the record survives a crash of this process; whether it can be understood is
-        found out later, and counted. Never waits. Thread safe. Raises TypeError (a value that JSON
-        does not have), UsageRefused (too large), SpoolFull, PublisherClosed.
+        found out later, and counted. Never waits. Thread safe. Raises TypeError or ValueError (what
+        JSON does not have), UsageRefused (too large), SpoolFull, PublisherClosed.
         """
         said = {name: value for name, value in zip(_CONTEXT, context, strict=True) if value}
         taken = _encode({"form": form, "context": said, "record": record}).encode()
@@ -109,26 +109,33 @@ class RecordPublisher:
         Closes the publisher too. The rest stays in the folder, for the next process that opens it.
         """
         until = time.monotonic() + timeout_seconds
-        with self._closing:
-            if self._is_open and os.getpid() == self._process_id:
-                self._is_open = False
-                atexit.unregister(self.close)
-                self._keeper.stop()
-                self._stopping.set()
-                self._news.set()
-                self._thread.join(timeout_seconds)
-                self._giving_up.set()
-                self._thread.join()
+        if os.getpid() == self._process_id:
+            with self._closing:
+                if self._is_open:
+                    self._is_open = False
+                    atexit.unregister(self.close)
+                    self._end(timeout_seconds)
         is_delivered = self.publisher.close(max(0.0, until - time.monotonic()))
         return is_delivered and not self.waiting
 
+    def _end(self, timeout_seconds: float) -> None:
+        try:
+            self._keeper.stop(timeout_seconds)
+            self._stopping.set()
+            self._news.set()
+            self._thread.join(timeout_seconds)
+        finally:
+            self._stopping.set()
+            self._giving_up.set()
+            self._news.set()
+            self._thread.join()
+
     def _run(self) -> None:
         try:
-            self._try_again()
+            self._insist(self._try_again)
             is_last = False
             while True:
-                while window := self._spool.read(_WINDOW_BYTES):
-                    self._publish_window(window)
+                self._insist(self._publish_waiting)
                 if is_last:
                     break
                 self._news.wait()
@@ -141,24 +148,27 @@ class RecordPublisher:
 
     def _try_again(self) -> None:
         """Publish what an earlier process set aside, as far as this one understands it."""
-        for record in self._aside.from_before():
-            del record["reason"]
-            self._publish_record(record)
+        for taken in self._aside.from_before():
+            self._publish_record(taken)
         self._wait_for_disk()
         self._aside.forget()
 
-    def _publish_window(self, window: Window) -> None:
-        for _, _, taken in window.events:
-            self._publish_record(json.loads(taken))
-            time.sleep(0)  # a request that waits for the interpreter gets it
-        self._wait_for_disk()
-        self._insist(partial(self._spool.acknowledge, window))
+    def _publish_waiting(self) -> None:
+        """Publish what waits in the spool, window by window."""
+        while window := self._spool.read(_WINDOW_BYTES):
+            for _, _, taken in window.events:
+                self._publish_record(taken)
+                time.sleep(0)  # a request that waits for the interpreter gets it
+            self._wait_for_disk()
+            self._insist(partial(self._spool.acknowledge, window))
 
-    def _publish_record(self, taken: dict[str, Any]) -> None:
+    def _publish_record(self, taken: bytes) -> None:
         """Publish the events of a record, or set it aside."""
+        if self._giving_up.is_set():
+            raise _TimeIsUp
         try:
-            context = Context(**taken["context"])
-            normalised = normalise(taken["record"], taken["form"], context)
+            told = json.loads(taken)
+            normalised = normalise(told["record"], told["form"], Context(**told["context"]))
             for event in normalised.events:
                 self._last_event = self._insist(partial(self.publisher.publish, event))
         except (_TimeIsUp, PublisherClosed) as over:
@@ -172,22 +182,25 @@ class RecordPublisher:
         else:
             self.tally.add("not_charged")
 
-    def _set_aside(self, taken: dict[str, Any], reason: str) -> None:
+    def _set_aside(self, taken: bytes, reason: str) -> None:
         self.tally.not_published("unusable", reason)
         self._insist(partial(self._aside.keep, taken, reason))
 
     def _wait_for_disk(self) -> None:
-        """Wait until the events published so far survive a power cut."""
+        """Wait until what was published or set aside so far survives a power cut."""
+        self._insist(self._aside.sync)
         while not self.publisher.is_on_disk(self._last_event):
             self._wait(_SYNC_SECONDS)
 
     def _insist(self, action: Callable[[], _T]) -> _T:
-        """Do something for which the disk must have room, as often as it takes."""
+        """Do something as often as it takes: the disk may have no room, or fail."""
         while True:
             try:
                 return action()
-            except (SpoolFull, OSError) as error:
-                self.tally.not_yet(str(error))
+            except (_TimeIsUp, PublisherClosed, UsageRefused):
+                raise
+            except Exception as error:  # noqa: BLE001 - what was taken waits for this thread
+                self.tally.not_yet(str(error) or repr(error))
             self._wait(_PAUSE_SECONDS)
 
     def _wait(self, seconds: float) -> None:

@@ -27,6 +27,8 @@ _FRAME = struct.Struct("<II")
 _ABOUT = struct.Struct("<QI")
 HEADER_BYTES = _HEADER.size + _CHECKSUM.size
 FRAME_BYTES = _FRAME.size + _ABOUT.size
+CHECKED_AFTER = _FRAME.size
+"""Where in a record that begins what its CRC covers."""
 _END = b"\0\0\0\0"
 
 
@@ -38,8 +40,17 @@ class Spooled(NamedTuple):
     event: bytes
 
 
+def framed(sequence: int, account_hash: int, event: bytes) -> tuple[bytes, bytes]:
+    """Return a record: its length and CRC, to be written last, and what the CRC covers."""
+    checked = _ABOUT.pack(sequence, account_hash) + event
+    return _FRAME.pack(len(event), crc32c.crc32c(checked)), checked
+
+
 class Segment:
-    """One file of a spool. Not thread safe; a reader stays below an `end` that it was told."""
+    """One file of a spool. Not thread safe; a reader stays below an `end` that it was told.
+
+    A record is appended at `end` by whoever owns it: to `mapped`, what its CRC covers first.
+    """
 
     def __init__(self, path: Path, descriptor: int, size: int) -> None:
         self.path = path
@@ -49,7 +60,7 @@ class Segment:
         self.last_sequence = 0
         self.damaged = b""
         self._descriptor = descriptor
-        self._map = mmap.mmap(descriptor, size)
+        self.mapped = mmap.mmap(descriptor, size)
 
     @classmethod
     def create(cls, path: Path, size: int) -> Self:
@@ -85,29 +96,18 @@ class Segment:
     def begin(self, number: int, first_sequence: int) -> None:
         """Write the header and take the name: from now on events go here."""
         head = _HEADER.pack(_MAGIC, number, first_sequence)
-        self._map[:HEADER_BYTES] = head + _CHECKSUM.pack(crc32c.crc32c(head), 0)
+        self.mapped[:HEADER_BYTES] = head + _CHECKSUM.pack(crc32c.crc32c(head), 0)
         self.number = number
-        self.last_sequence = first_sequence - 1
         self.path = self.path.rename(self.path.with_name(name_of(number)))
 
     def has_room(self, event_bytes: int) -> bool:
         """Say whether an event of this size fits, and the end after it."""
         return self.end + FRAME_BYTES + event_bytes + len(_END) <= self.size
 
-    def append(self, sequence: int, account_hash: int, event: bytes) -> None:
-        """Write a record. It counts once its length is there, which is written last."""
-        checked = _ABOUT.pack(sequence, account_hash) + event
-        start, body = self.end, self.end + _FRAME.size
-        end = body + len(checked)
-        self._map[body:end] = checked
-        self._map[start:body] = _FRAME.pack(len(event), crc32c.crc32c(checked))
-        self.last_sequence = sequence
-        self.end = end
-
     def read(self, start: int, end: int, most_bytes: int) -> tuple[list[Spooled], int]:
         """Return the records of [start, end), about `most_bytes` of them, and where they stop."""
         limit = min(end, start + most_bytes)
-        found, mapped = [], self._map
+        found, mapped = [], self.mapped
         while start < limit:
             length, _ = _FRAME.unpack_from(mapped, start)
             sequence, account_hash = _ABOUT.unpack_from(mapped, start + _FRAME.size)
@@ -117,40 +117,54 @@ class Segment:
         return found, start
 
     def sync(self) -> None:
-        """Bring everything to the disk; lets other threads run."""
-        getattr(os, "fdatasync", os.fsync)(self._descriptor)
+        """Bring everything to the disk; lets other threads run. OSError: it is not there.
+
+        A system that could not write a page takes it for clean all the same, and would say yes the
+        next time; so what it did not write is written into memory again.
+        """
+        try:
+            getattr(os, "fdatasync", os.fsync)(self._descriptor)
+        except OSError:
+            end = self.end
+            self.mapped[:end] = self.mapped[:end]
+            raise
 
     def close(self) -> None:
         """Let go of the file. Again is no error."""
         if self._descriptor >= 0:
-            self._map.close()
+            self.mapped.close()
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def discard(self) -> None:
+        """Let go of the file, and delete it."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
     def _has_header(self) -> bool:
-        magic, self.number, first_sequence = _HEADER.unpack_from(self._map)
-        checksum, _ = _CHECKSUM.unpack_from(self._map, _HEADER.size)
+        magic, self.number, first_sequence = _HEADER.unpack_from(self.mapped)
+        checksum, _ = _CHECKSUM.unpack_from(self.mapped, _HEADER.size)
         self.last_sequence = first_sequence - 1
-        is_whole = checksum == crc32c.crc32c(self._map[: _HEADER.size])
+        is_whole = checksum == crc32c.crc32c(self.mapped[: _HEADER.size])
         return bool(is_whole and magic == _MAGIC and self.path.name == name_of(self.number))
 
     def _find_end(self) -> None:
         while (after := self._after(self.end)) is not None:
-            (self.last_sequence,) = struct.unpack_from("<Q", self._map, self.end + _FRAME.size)
+            (self.last_sequence,) = struct.unpack_from("<Q", self.mapped, self.end + _FRAME.size)
             self.end = after
-        self.damaged = self._map[self.end :].rstrip(b"\0")
+        self.damaged = self.mapped[self.end :].rstrip(b"\0")
         after = self.end + len(self.damaged)
-        self._map[self.end : after] = bytes(len(self.damaged))
+        self.mapped[self.end : after] = bytes(len(self.damaged))
 
     def _after(self, start: int) -> int | None:
         """Return where the record at `start` ends; None if no whole record stands there."""
         if start + FRAME_BYTES > self.size:
             return None
-        length, checksum = _FRAME.unpack_from(self._map, start)
+        length, checksum = _FRAME.unpack_from(self.mapped, start)
         end = start + FRAME_BYTES + length
         if not length or end > self.size:
             return None
-        return end if crc32c.crc32c(self._map[start + _FRAME.size : end]) == checksum else None
+        return end if crc32c.crc32c(self.mapped[start + _FRAME.size : end]) == checksum else None
 
 
 def name_of(number: int) -> str:

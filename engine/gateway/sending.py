@@ -16,11 +16,11 @@ from contextlib import suppress
 from typing import Protocol
 
 import kafka
-import structlog
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from engine.gateway.packing import Outgoing, pack
 from engine.gateway.spool import Spool, Window
+from engine.gateway.telling import Log
 from engine.settings import KafkaSettings
 
 WINDOW_BYTES = 2 * 1024 * 1024
@@ -28,7 +28,7 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 _ACKNOWLEDGE_SECONDS = 30.0
 _BOOTSTRAP_SECONDS = 5.0
-_log = structlog.get_logger()
+_log = Log()
 
 
 class Outlet(Protocol):
@@ -96,7 +96,8 @@ class KafkaOutlet:
 class Sender:
     """Delivers a spool, from a thread of its own, until `stop` closes the spool.
 
-    The thread uses the spool only while it holds `_moved` and the spool is not closed. `signing_key` signs every record. `last_error` is empty while all is well.
+    The thread uses the spool only while it holds `_moved` and the spool is not closed. `signing_key`
+    signs every record. `last_error` is empty while all is well.
     """
 
     def __init__(
@@ -108,7 +109,6 @@ class Sender:
         self._connect = connect
         self._signing_key = signing_key
         self._outlet: Outlet | None = None
-        self._partitions = 0
         self._news = threading.Event()
         self._stopping = threading.Event()
         self._moved = threading.Condition()
@@ -172,13 +172,19 @@ class Sender:
 
     def _next(self) -> Window | None:
         with self._moved:
-            return None if self._stopping.is_set() else self._spool.read(WINDOW_BYTES)
+            window = None if self._stopping.is_set() else self._spool.read(WINDOW_BYTES)
+            if window is None:
+                self._moved.notify_all()
+            return window
 
     def _deliver(self, window: Window) -> None:
         outlet = self._connected()
         if self._closed.is_set():
             return
-        outlet.send(list(pack(window.events, self._partitions, self._signing_key)))
+        partitions = outlet.partitions()
+        if not partitions:
+            raise KafkaTimeoutError("the usage topic does not exist")
+        outlet.send(list(pack(window.events, partitions, self._signing_key)))
         with self._moved:
             if self._closed.is_set():
                 return
@@ -190,12 +196,9 @@ class Sender:
             _log.info("broker_available", waiting=self._waiting())
 
     def _connected(self) -> Outlet:
-        if self._outlet is not None:
-            return self._outlet
-        outlet = self._outlet = self._connect()
-        self._partitions = outlet.partitions()
-        if not self._partitions:
-            raise KafkaTimeoutError("the usage topic does not exist")
+        outlet = self._outlet
+        if outlet is None:
+            outlet = self._outlet = self._connect()
         return outlet
 
     def _away(self, error: Exception, pause: float) -> None:
@@ -208,5 +211,11 @@ class Sender:
 
     def _disconnect(self) -> None:
         outlet, self._outlet = self._outlet, None
-        if outlet is not None:
+        if outlet is None:
+            return
+        try:
             outlet.close()
+        except Exception as error:  # noqa: BLE001 - it is done with, whatever it says
+            _log.warning(
+                "broker_unavailable", reason=f"{type(error).__name__}: {error}", pause_seconds=0.0
+            )

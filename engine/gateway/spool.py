@@ -16,22 +16,29 @@ begins a new sequence under a new name, and not the old one again.
 
 import itertools
 import os
-import secrets
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.gateway.cursor import Cursor, Position
 from engine.gateway.encoding import encode_end
-from engine.gateway.errors import PublisherClosed, SpoolFull, SpoolInUse
-from engine.gateway.segment import FRAME_BYTES, HEADER_BYTES, Segment, Spooled
+from engine.gateway.errors import PublisherClosed, SpoolFull
+from engine.gateway.folder import hold, publisher_of, sync_path
+from engine.gateway.segment import (
+    CHECKED_AFTER,
+    FRAME_BYTES,
+    HEADER_BYTES,
+    Segment,
+    Spooled,
+    framed,
+    name_of,
+)
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 MAX_BYTES = 1024 * 1024 * 1024
-_SUFFIX_BYTES = 4
 _END_BYTES = 1_024
 """More than the publisher's name, the sequence and the end of a segment take."""
 
@@ -44,7 +51,7 @@ class Window(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """Bytes behind the last whole record of a segment, kept beside it."""
+    """Bytes of a segment that are no whole record, kept beside it; none: the file is gone."""
 
     segment: int
     size_bytes: int
@@ -58,6 +65,9 @@ class Spool:
     `append` may be called from any thread. `sync` and `prepare` belong to one thread, `read` and
     `acknowledge` to one thread. Those two take the lock of `append` only where segments change: a
     thread that waits for the interpreter while it holds the lock holds up requests.
+
+    The lock is one that its thread may take again: a signal handler, or a finaliser that the garbage
+    collector runs, may publish or close while its own thread is in `append`.
     """
 
     def __init__(
@@ -76,23 +86,25 @@ class Spool:
         self._complete = complete
         self._max_segments = max(2, max_bytes // segment_bytes)
         self._segment_bytes = segment_bytes
-        self._hold = _hold(folder)
         self._is_closed = False
-        _held.add(self)
-        self.publisher = _publisher(folder, name)
-        self._cursor = Cursor(folder / "cursor")
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._new_names = itertools.count()
         self._spare: Segment | None = None
         self._active: Segment | None = None
         self._to_sync: list[Segment] = []
         self._numbers: list[int] = []
-        self._last_sequence = 0
-        self._next_number = 1
-        self._recover()
+        self._is_switching = False
+        self._reading: Segment | None = None
+        self._hold = hold(folder)
+        _held.add(self)
+        with ExitStack() as undoing:
+            undoing.callback(self.let_go)
+            self.publisher = publisher_of(folder, name)
+            self._cursor = undoing.enter_context(Cursor(folder / "cursor"))
+            self._last_sequence = self._recover()
+            undoing.pop_all()
         self._synced = self._written()
         self._read_to = self._resumed()
-        self._reading: Segment | None = None
 
     @property
     def last_sequence(self) -> int:
@@ -125,16 +137,24 @@ class Spool:
         Once this returns, the event survives the death of the process.
         """
         with self._lock:
-            if self._is_closed:
-                raise PublisherClosed(f"{self.folder}: the spool is closed")
-            sequence = self._last_sequence + 1
-            event = start + self._complete(self.publisher, sequence)
-            active = self._active
-            if active is None or not active.has_room(len(event)):
-                active = self._next_segment(sequence)
-            active.append(sequence, account_hash, event)
-            self._last_sequence = sequence
-            return sequence
+            while True:
+                if self._is_closed:
+                    raise PublisherClosed(f"{self.folder}: the spool is closed")
+                sequence = self._last_sequence + 1
+                event = start + self._complete(self.publisher, sequence)
+                active = self._active
+                if active is None or not active.has_room(len(event)):
+                    active = self._next_segment(sequence)
+                head, checked = framed(sequence, account_hash, event)
+                size = len(checked)
+                if sequence == self._last_sequence + 1 and not self._is_closed:
+                    # No call from here on: so nothing that publishes too can come in between.
+                    place = active.end + CHECKED_AFTER
+                    active.mapped[place : place + size] = checked
+                    active.mapped[active.end : place] = head
+                    active.end = place + size
+                    self._last_sequence = sequence
+                    return sequence
 
     def sync(self) -> bool:
         """Bring what was appended to the disk; say whether there was anything."""
@@ -147,8 +167,8 @@ class Spool:
             segment.sync()
         if active is not None and active not in done:
             active.sync()
-        if done:
-            _sync_folder(self.folder)
+        if done or written.segment != self._synced.segment:
+            sync_path(self.folder)  # a new segment has its name
         self._synced = written
         if done:
             with self._lock:
@@ -166,22 +186,27 @@ class Spool:
             except OSError:
                 return  # `append` finds out, and says so to whom it concerns
             with self._lock:
-                self._spare = spare
+                if not self._is_closed:
+                    self._spare = spare
+                    return
+            spare.discard()
 
     def read(self, most_bytes: int) -> Window | None:
         """Return the next synced events after what was acknowledged; None if there are none."""
         while True:
-            segment = self._open_next()
-            if segment is None or segment.number > self._synced.segment:
+            synced, segment = self._synced, self._open_next()
+            if segment is None or segment.number > synced.segment:
                 return None
-            place = max(self._read_to.place, HEADER_BYTES)
-            end = segment.end
-            if segment.number == self._synced.segment:
-                end = min(end, self._synced.place)
+            is_begun = segment.number == self._read_to.segment
+            place = self._read_to.place if is_begun else HEADER_BYTES
+            is_last = segment.number == synced.segment
+            end = min(segment.end, synced.place) if is_last else segment.end
             if place < end:
                 events, place = segment.read(place, end, most_bytes)
                 return Window(events, Position(segment.number, place, events[-1].sequence))
-            if segment.number >= self._synced.segment:
+            if is_last:
+                if self.acknowledged < synced.sequence:  # what a power cut took waits for nothing
+                    self._cursor.move(synced)
                 return None
             self._leave(segment)
 
@@ -201,8 +226,7 @@ class Spool:
         with self._lock:
             self._is_closed = True
             if self._spare is not None:
-                self._spare.close()
-                self._spare.path.unlink(missing_ok=True)
+                self._spare.discard()
             for segment in (self._reading, self._active):
                 if segment is not None:
                     segment.close()
@@ -215,14 +239,22 @@ class Spool:
         os.close(self._hold)
 
     def _next_segment(self, sequence: int) -> Segment:
-        segment, self._spare = self._spare, None
-        if segment is None:
-            segment = self._create_or_refuse()
-        if self._active is not None:
-            self._to_sync.append(self._active)
-        segment.begin(self._numbers[-1] + 1 if self._numbers else self._next_number, sequence)
-        self._numbers.append(segment.number)
-        self._active = segment
+        if self._is_switching:  # a handler, as said above, has interrupted what follows
+            self.refused += 1
+            raise SpoolFull(f"{self.folder}: the next segment is only just being made")
+        self._is_switching = True
+        try:
+            segment, self._spare = self._spare, None
+            if segment is None:
+                segment = self._create_or_refuse()
+            number = max(self._cursor.position.segment, *self._numbers[-1:], 0) + 1
+            self._begin_or_refuse(segment, number, sequence)
+            if self._active is not None:
+                self._to_sync = [*self._to_sync, self._active]
+            self._numbers = [*self._numbers, number]
+            self._active = segment
+        finally:
+            self._is_switching = False
         return segment
 
     def _create_or_refuse(self) -> Segment:
@@ -234,6 +266,14 @@ class Spool:
             return self._create()
         except OSError as error:
             self.refused += 1
+            raise SpoolFull(f"{self.folder}: {error.strerror or error}") from error
+
+    def _begin_or_refuse(self, segment: Segment, number: int, sequence: int) -> None:
+        try:
+            segment.begin(number, sequence)
+        except OSError as error:
+            self.refused += 1
+            segment.discard()
             raise SpoolFull(f"{self.folder}: {error.strerror or error}") from error
 
     def _create(self) -> Segment:
@@ -259,8 +299,8 @@ class Spool:
             self._reading = next((s for s in held if s.number == number), None)
             if self._reading is not None:
                 return self._reading
-        segment = self._recovered(self.folder / f"{number:012d}.spool")
-        if segment is None:  # a power cut took it before it was synced
+        segment = self._recovered(number)
+        if segment is None:
             with self._lock:
                 self._numbers.remove(number)
             return self._open_next()
@@ -278,20 +318,24 @@ class Spool:
             segment.close()
         segment.path.unlink(missing_ok=True)
 
-    def _recover(self) -> None:
-        """Find the segments, go on in the last one, and with the sequence where it ended."""
+    def _recover(self) -> int:
+        """Find the segments, go on in the last one; return the sequence with which it ended."""
         for abandoned in self.folder.glob("*.new"):
             abandoned.unlink()
-        self._numbers = sorted(int(path.stem) for path in self.folder.glob("*.spool"))
+        done = self._cursor.position
+        for path in sorted(self.folder.glob("*.spool")):
+            if path.stem.isdecimal() and path.name == name_of(int(path.stem)):
+                self._numbers.append(int(path.stem))
+        while self._numbers and self._numbers[0] < done.segment:  # a power cut brought it back
+            (self.folder / name_of(self._numbers.pop(0))).unlink()
         while self._numbers and self._active is None:
-            path = self.folder / f"{self._numbers[-1]:012d}.spool"
-            self._active = self._recovered(path)
+            self._active = self._recovered(self._numbers[-1])
             if self._active is None:
-                path.unlink()
                 self._numbers.pop()
-        self._next_number = max(1, self._cursor.position.segment)
-        last = self._active.last_sequence if self._active else 0
-        self._last_sequence = max(last, self._cursor.position.sequence)
+        for number in self._numbers[:-1]:  # the last is synced by now
+            sync_path(self.folder / name_of(number))
+        sync_path(self.folder)
+        return max(self._active.last_sequence if self._active else 0, done.sequence)
 
     def _resumed(self) -> Position:
         """Return where to read on; a power cut may have taken what the cursor had passed."""
@@ -300,16 +344,30 @@ class Spool:
             return position._replace(place=min(position.place, active.end))
         return position
 
-    def _recovered(self, path: Path) -> Segment | None:
-        segment = Segment.recover(path)
+    def _recovered(self, number: int) -> Segment | None:
+        """Open a segment of an earlier process; None if none of it is left.
+
+        A power cut may have taken the beginning of one that was not synced.
+        """
+        path = self.folder / name_of(number)
+        try:
+            segment = Segment.recover(path)
+        except FileNotFoundError:
+            self.damages.append(Damage(number, 0))
+            return None
         if segment is None:
+            self._keep_damaged(path, number, path.read_bytes().rstrip(b"\0"))
+            path.unlink()
             return None
         segment.sync()
-        if segment.damaged:
-            with suppress(OSError):  # a full disk; what was cut is told all the same
-                path.with_suffix(".damaged").write_bytes(segment.damaged)
-            self.damages.append(Damage(segment.number, len(segment.damaged)))
+        self._keep_damaged(path, number, segment.damaged)
         return segment
+
+    def _keep_damaged(self, path: Path, number: int, damaged: bytes) -> None:
+        if damaged:
+            with suppress(OSError):  # a full disk; what was cut is told all the same
+                path.with_suffix(".damaged").write_bytes(damaged)
+            self.damages.append(Damage(number, len(damaged)))
 
 
 _held: "weakref.WeakSet[Spool]" = weakref.WeakSet()
@@ -323,42 +381,3 @@ def _let_go_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_let_go_in_child)
-
-
-def _hold(folder: Path) -> int:
-    """Take the folder for this process; the system lets go of it when the process ends."""
-    import fcntl  # noqa: PLC0415 - absent on Windows, where importing the package must still work
-
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise SpoolInUse(
-            f"{folder}: another publisher has this spool, expected a folder for each process"
-        ) from error
-    return descriptor
-
-
-def _publisher(folder: Path, name: str) -> str:
-    """Return the publisher's name of this folder, made when the folder is new."""
-    path = folder / "publisher"
-    if path.exists() and (kept := path.read_text(encoding="utf-8").strip()):
-        return kept
-    made = f"{name}-{secrets.token_hex(_SUFFIX_BYTES)}"
-    new = folder / "publisher.new"
-    with new.open("w", encoding="utf-8") as stream:
-        stream.write(made + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.rename(path)
-    _sync_folder(folder)
-    return made
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

