@@ -23,6 +23,7 @@ from engine.http.balances import BalanceBook, answer
 from engine.http.intake import FORBIDDEN, Decided, Intake, Said
 from engine.http.keys import ApiKey
 from engine.http.metrics import HttpTelemetry
+from engine.http.otlp import otlp_answer
 from engine.http.ports import NotAcknowledged, SinkFull, UsageSink
 from engine.http.problem import Problem, respond
 from engine.http.rate import TokenBucket
@@ -205,6 +206,8 @@ class Api:
         counts = {name: decided.count(name) for name in ("accepted", "rejected", "not_charged")}
         self._telemetry.recorded(**counts)
         outcome: dict[str, Any] = {**counts, "results": decided.results}
+        if decided.rejected_name:
+            outcome = otlp_answer(decided.rejected_name, counts, decided.results)
         if is_logged:
             return JSONResponse(outcome, 202 if counts["accepted"] else 200)
         if not decided.results or counts["rejected"] < len(decided.results):

@@ -25,11 +25,15 @@ Result = dict[str, Any]
 
 
 class Decided(NamedTuple):
-    """The events to be written, the result of each record in the body's order, and their format."""
+    """The events to be written, the result of each record in the body's order, and their format.
+
+    `rejected_name`: of an OTLP export, what its answer calls the number of the rejected.
+    """
 
     events: list[Fields]
     results: list[Result]
     form: str
+    rejected_name: str = ""
 
     def count(self, status: str) -> int:
         """Return how many results have a status."""
@@ -56,7 +60,7 @@ class Intake:
     def decide(self, body: Body, key: ApiKey, said: Said = NOTHING_SAID) -> Decided:
         """Return what becomes of the records of a body. Problem: too_many_records."""
         said = said._replace(account_id=said.account_id or key.only_account)
-        decided = Decided([], [], body.form)
+        decided = Decided([], [], body.form, body.rejected_name)
         for index, record in enumerate(body.records):
             for found in _events(record, body, key, said):
                 decided.results.append({"index": index, **self._result(found, key, decided.events)})

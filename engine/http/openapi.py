@@ -105,6 +105,25 @@ _SCHEMAS: dict[str, Any] = {
     },
     "Result": _RESULT,
     "Outcome": _object(_COUNTS, "What became of a body, record by record."),
+    "OtlpAnswer": {
+        "type": "object",
+        "description": "What became of an OTLP export; `partialSuccess` is there if some was rejected.",
+        "properties": {
+            "accepted": _COUNT,
+            "rejected": _COUNT,
+            "not_charged": _COUNT,
+            "partialSuccess": {
+                "type": "object",
+                "properties": {
+                    "rejectedSpans": _COUNT,
+                    "rejectedLogRecords": _COUNT,
+                    "errorMessage": _TEXT,
+                },
+                "required": ["errorMessage"],
+            },
+        },
+        "required": ["accepted", "rejected", "not_charged"],
+    },
     "Problem": {
         **_object(
             {
@@ -115,7 +134,7 @@ _SCHEMAS: dict[str, Any] = {
                 "detail": _TEXT,
             }
         ),
-        "description": "An error (RFC 9457). With code records_..., also the members of Outcome.",
+        "description": "An error (RFC 9457). With code records_..., also the members of Outcome or OtlpAnswer.",
     },
     "Balance": _object(
         {
@@ -190,10 +209,11 @@ def _problem(status: int) -> dict[str, Any]:
     return response
 
 
-def _answer(description: str, schema: str) -> dict[str, Any]:
+def _answer(description: str, *schemas: str) -> dict[str, Any]:
+    refs = [_ref(schema) for schema in schemas]
     return {
         "description": description,
-        "content": {"application/json": {"schema": _ref(schema)}},
+        "content": {"application/json": {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}},
     }
 
 
@@ -280,8 +300,12 @@ _USAGE = {
         },
     },
     "responses": {
-        "200": _answer("With `rejected=log`: nothing was accepted; see each result.", "Outcome"),
-        "202": _answer("Accepted records are in Kafka; see each record's result.", "Outcome"),
+        "200": _answer(
+            "With `rejected=log`: nothing was accepted; see each result.", "Outcome", "OtlpAnswer"
+        ),
+        "202": _answer(
+            "Accepted records are in Kafka; see each record's result.", "Outcome", "OtlpAnswer"
+        ),
         **_problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
     },
 }

@@ -3,7 +3,8 @@
 The format is said by the query (`format=`), the header `tollbook-format` or the media type; JSON of
 which nothing is said is native usage JSON, or CloudEvents if it says `specversion`. CloudEvents of
 another type than ours are taken only if `format` says so: a misspelt type must not be charged as
-something else. A body is one record, a JSON array of records, or JSON lines. A bad line is a refused record and does not take its
+something else. JSON of which nothing is said and that is an OTLP export is `otel`. A body is one record,
+a JSON array of records, or JSON lines; an export is its spans. A bad line is a refused record and does not take its
 neighbours along; a body that is no JSON at all is refused as a whole.
 """
 
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 
 from engine.adapters.documents.usage import read_json
 from engine.gateway.normalise import FORMATS
+from engine.http.otlp import items_of, rejected_name
 from engine.http.problem import Problem
 from engine.rating.errors import Refusal
 
@@ -24,6 +26,7 @@ CLOUDEVENTS = "cloudevents"
 OWN_CLOUDEVENTS = "usage in cloudevents"
 """What CloudEvents are unless `format` says that other types than ours are meant too."""
 AUTO = "auto"
+OTEL = "otel"
 OF_BODY = (AUTO, *FORMATS)
 """What `format` may say."""
 FORMAT_HEADER = "tollbook-format"
@@ -44,12 +47,14 @@ _CE_HEADER = "ce-"
 class Body(NamedTuple):
     """The records of a body, or why one of them is none, and how each is to be read.
 
-    `envelope`: the attributes of a CloudEvent in binary mode, which stand in headers.
+    `envelope`: the attributes of a CloudEvent in binary mode, which stand in headers. `rejected_name`:
+    of an OTLP export, what its answer calls the number of the rejected.
     """
 
     form: str
     records: list[Any]
     envelope: tuple[tuple[str, str], ...] = ()
+    rejected_name: str = ""
 
 
 def read_body(data: bytes, headers: Mapping[str, str], query: Mapping[str, str]) -> Body:
@@ -73,7 +78,10 @@ def read_body(data: bytes, headers: Mapping[str, str], query: Mapping[str, str])
         return Body(said or OWN_CLOUDEVENTS, [_json(data)], envelope)
     if media_type in (_CLOUDEVENT, _CLOUDEVENT_BATCH):
         return Body(_form_of_cloudevents(said), _cloudevents(data, media_type))
-    records = _records(data, is_lines=media_type in _LINES)
+    found = _lines(data) if media_type in _LINES else _json(data)
+    records = _records(found)
+    if said in ("", AUTO, OTEL) and (name := rejected_name(found)):
+        return Body(OTEL, records, rejected_name=name)
     return Body(said or (OWN_CLOUDEVENTS if _has_envelope(records) else NATIVE), records)
 
 
@@ -87,10 +95,11 @@ def _form_of_cloudevents(said: str) -> str:
 
 def _cloudevents(data: bytes, media_type: str) -> list[Any]:
     expected = list if media_type == _CLOUDEVENT_BATCH else dict
-    if not isinstance(_json(data), expected):
+    found = _json(data)
+    if not isinstance(found, expected):
         what = "an array" if expected is list else "an object"
         raise Problem("invalid_body", f"body: expected {what} with content-type {media_type}")
-    return _records(data, is_lines=False)
+    return _records(found)
 
 
 def choice(
@@ -111,14 +120,14 @@ def choice(
     return said[0] if said else ""
 
 
-def _records(data: bytes, *, is_lines: bool) -> list[Any]:
-    if is_lines:
-        lines = list(islice(filter(None, map(bytes.strip, io.BytesIO(data))), MAX_RECORDS + 1))
-        _check_number(lines)  # before they are read: that is what many of them cost
-        records = list(map(read_json, lines))
-    else:
-        found = _json(data)
-        records = found if isinstance(found, list) else [found]
+def _lines(data: bytes) -> list[Any]:
+    lines = list(islice(filter(None, map(bytes.strip, io.BytesIO(data))), MAX_RECORDS + 1))
+    _check_number(lines)  # before they are read: that is what many of them cost
+    return list(map(read_json, lines))
+
+
+def _records(found: Any) -> list[Any]:
+    records = found if isinstance(found, list) else [found]
     if not records:
         raise Problem("invalid_body", "body: got no record, expected at least one")
     records = list(islice(_unpacked(records), MAX_RECORDS + 1))
@@ -145,19 +154,10 @@ def _has_envelope(records: list[Any]) -> bool:
 def _unpacked(records: list[Any]) -> Iterator[Any]:
     """Yield records; an OTLP document becomes its spans, so that each has a result of its own."""
     for record in records:
-        if isinstance(record, dict) and isinstance(record.get("resourceSpans"), list):
-            yield from _spans(record["resourceSpans"])
+        if rejected_name(record):
+            yield from items_of(record)
         else:
             yield record
-
-
-def _spans(resources: list[Any]) -> Iterator[Any]:
-    for resource in resources:
-        try:
-            for scope in resource.get("scopeSpans", ()):
-                yield from scope.get("spans", ())
-        except (AttributeError, TypeError):
-            yield Refusal("invalid_field", "resourceSpans: got no OTLP spans, expected some")
 
 
 def decompress(data: bytes, encoding: str, most_bytes: int) -> bytes:

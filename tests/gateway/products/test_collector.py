@@ -189,7 +189,9 @@ def test_spans_that_a_wrong_key_sends_are_dropped_and_it_says_so(
     assert "HTTP Status Code 401" in complaint
 
 
-def test_a_span_that_is_rejected_holds_up_no_other(new_collector: MakeCollector) -> None:
+def test_a_span_that_is_rejected_holds_up_no_other_and_the_collector_says_why(
+    new_collector: MakeCollector,
+) -> None:
     impossible = span(attributes=CHAT | {"gen_ai.usage.input_tokens": -5})
     good = span()
     with ingest() as taken:
@@ -201,7 +203,10 @@ def test_a_span_that_is_rejected_holds_up_no_other(new_collector: MakeCollector)
         wait_until(lambda: taken.event_ids, lambda: collector.log)
         collector.end(signal.SIGTERM)
     assert taken.event_ids == [event_id(good)]
-    assert collector.complaints == []
+    (complaint,) = collector.complaints
+    assert "Partial success response" in complaint
+    assert "gen_ai.usage.input_tokens: got '-5', expected a whole number" in complaint
+    assert '"dropped_spans": 1' in complaint
 
 
 def usage_ids(deployment: Deployment) -> list[str]:
