@@ -29,10 +29,10 @@ from engine.http.problem import Problem, respond
 from engine.http.rate import TokenBucket
 from engine.http.reading import REJECTED, choice, decompress, read_body
 from engine.http.rejected import RejectedLog
+from engine.http.room import RETRY_SECONDS, Room
 from engine.rating.usage import MAX_TEXT
 
 _BURST_SECONDS = 2
-_BUSY_SECONDS = 1
 _READERS = 2
 _MICROSECONDS = 1_000_000
 _log = structlog.get_logger()
@@ -41,13 +41,15 @@ _log = structlog.get_logger()
 class Limits(NamedTuple):
     """What one process takes.
 
-    `in_flight`: usage requests at once; `body_seconds` to send a body; `acknowledge_seconds`: the longest
-    wait for a sink, which gives up before that by itself.
+    `in_flight`: usage requests at once, `held_bytes` of their bodies, half of each for one key;
+    `body_seconds` to send a body; `acknowledge_seconds`: the longest wait for a sink, which gives up
+    before that by itself.
     """
 
     body_bytes: int = 4 * 1024 * 1024
     body_seconds: float = 10.0
     in_flight: int = 128
+    held_bytes: int = 256 * 1024 * 1024
     acknowledge_seconds: float = 25.0
 
 
@@ -80,7 +82,7 @@ class Api:
         self._limits = limits
         self._now = now
         self._buckets: dict[tuple[str, str, int], TokenBucket] = {}
-        self._in_flight = 0
+        self._room = Room(limits.in_flight, limits.held_bytes)
         self._rejected = RejectedLog()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="http-reader")
 
@@ -131,22 +133,17 @@ class Api:
         bucket = self._admitted(key, "usage")
         said = _said(request, key)
         is_logged = bool(choice("rejected", REJECTED, request.headers, request.query_params))
-        if self._in_flight >= self._limits.in_flight:
-            raise _later("busy", f"{self._in_flight} requests are being answered", _BUSY_SECONDS)
-        self._in_flight += 1
         bucket.take(1)  # whatever is in the body: to look costs something
-        try:
-            decided = await self._decided(request, key, said)
+        with self._room.entered(key.key_id) as take_bytes:
+            data = await self._body(request, take_bytes)
+            decided = await self._decided(request, data, key, said)
             bucket.take(len(decided.results) - 1)
             await self._written(decided)
-        finally:
-            self._in_flight -= 1
         if is_logged:
             self._rejected.add(key.source, decided.form, decided.results)
         return self._outcome(decided, is_logged=is_logged)
 
-    async def _decided(self, request: Request, key: ApiKey, said: Said) -> Decided:
-        data = await self._body(request)
+    async def _decided(self, request: Request, data: bytes, key: ApiKey, said: Said) -> Decided:
         most = self._limits.body_bytes
         headers, query = dict(request.headers), dict(request.query_params)
 
@@ -156,7 +153,7 @@ class Api:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, decide)
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, request: Request, take_bytes: Callable[[int], None]) -> bytes:
         most = self._limits.body_bytes
         declared = request.headers.get("content-length", "0")
         if declared.isdecimal() and int(declared) > most:
@@ -165,6 +162,7 @@ class Api:
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 async for chunk in request.stream():
+                    take_bytes(len(chunk))
                     data += chunk
                     if len(data) > most:
                         raise _too_large(most)
@@ -184,12 +182,12 @@ class Api:
         try:
             await self._acknowledged(self._sink.send(decided.events))
         except SinkFull as error:
-            raise _later("busy", str(error), _BUSY_SECONDS) from error
+            raise _later("busy", str(error), RETRY_SECONDS) from error
         except NotAcknowledged as error:
             raise _later(
                 "not_acknowledged",
                 f"Kafka did not acknowledge all events ({error}); send the same again, that is safe",
-                _BUSY_SECONDS,
+                RETRY_SECONDS,
             ) from error
 
     async def _acknowledged(self, writing: Future[None]) -> None:
@@ -228,7 +226,7 @@ class Api:
             raise Problem("account_not_of_key", "account: got one, expected an account of the key")
         age_seconds = self._book.age_seconds
         if age_seconds is None:
-            raise _later("balances_not_read", "balances are being read", _BUSY_SECONDS)
+            raise _later("balances_not_read", "balances are being read", RETRY_SECONDS)
         kept = self._book.find(account_id)
         found = None if kept is None else answer(kept, age_seconds, self._now())
         if found is None:

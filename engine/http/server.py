@@ -28,6 +28,7 @@ _KEEP_ALIVE_SECONDS = 30
 _SHUTDOWN_SECONDS = 40
 """Longer than it may take to send a body and to have it acknowledged."""
 _BACKLOG = 1_024
+_MOST_FILES = 16_384
 
 
 class _Lingering:
@@ -50,8 +51,9 @@ class _Lingering:
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's protocol, with bounds on how long a client may take."""
+    """uvicorn's protocol, with bounds on how long a client may take, and on how many there may be."""
 
+    most_connections: int = 768
     _deadline: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
     _is_ending: bool = False
@@ -59,6 +61,9 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(cast("asyncio.Transport", _Lingering(transport, self._lingers)))
+        if len(self.connections) > self.most_connections:
+            transport.abort()
+            return
         transport.set_write_buffer_limits(high=0)  # so that all that is not read stalls
         self._deadline = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
 
@@ -176,20 +181,32 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _most_files() -> int:
+    """Return how many files may be open, after asking the system for as many as it gives."""
+    import resource  # noqa: PLC0415 - absent on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if most > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(soft, most)
+
+
 def serve(application: Starlette, listener: socket.socket, served: Callable[[], Any]) -> None:
     """Answer requests until SIGTERM or Ctrl-C; `served` is called as soon as it answers."""
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.ERROR)  # what clients do wrong is no event
+    files = _most_files()  # were none left, asyncio would log a traceback at each try to accept
     config = uvicorn.Config(
         application,
-        http=PatientProtocol,
+        http=type("Protocol", (PatientProtocol,), {"most_connections": files * 3 // 4}),
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        backlog=_BACKLOG,
+        backlog=min(_BACKLOG, files // 8),  # so many are accepted before any is looked at
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )

@@ -1,6 +1,7 @@
 """Connections as clients spoil them: the protocol of the server on a socket, without Kafka."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import socket
@@ -143,6 +144,23 @@ def test_a_client_that_leaves_within_its_body_is_no_fault_of_ours(line: Line) ->
             assert time.monotonic() < until
             time.sleep(0.01)
     assert logged == []
+
+
+def test_connections_beyond_the_most_are_closed_and_the_others_are_served(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving.PatientProtocol, "most_connections", 2)
+    with line.connect(), line.connect() as second:
+        line.wait_for(2)
+        with line.connect() as third, contextlib.suppress(ConnectionResetError):
+            assert third.recv(1) == b""
+        line.wait_for(2)
+        second.sendall(line.head("GET /health"))
+        assert answer(second)[0] == 200
+    line.wait_for(0)
+    with line.connect() as later:
+        later.sendall(line.head("GET /health"))
+        assert answer(later)[0] == 200
 
 
 def test_requests_behind_each_other_are_answered_in_order(line: Line) -> None:

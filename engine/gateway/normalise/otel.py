@@ -248,24 +248,32 @@ def _reported(attributes: Part) -> Reported:
 
 
 def _with_anthropics_cache(attributes: Part, told: Reported) -> Reported:
-    """Add the cache that Vercel's AI SDK before 6 leaves out of Anthropic's input, and tells aside.
+    """Add what only the provider's own words say, which spans of Vercel's AI SDK have as a JSON text.
 
-    Its spans have the provider's own words as a JSON text. Where these show that the input includes
-    the cache, or the SDK tells its parts (6 and later), nothing is added.
+    Before version 6, Anthropic's input leaves out the cache, and what was written to it is told nowhere
+    else. Nothing is added where the SDK tells the parts of the input (6 and later), or where the two
+    show that it includes the cache. The age of what was written stands only there in all versions.
     """
     text = attributes.data.get(_METADATA)
-    is_told_apart = any(name.startswith(_TOLD_APART) for name in attributes.data)
-    if is_told_apart or not isinstance(text, str) or '"anthropic"' not in text:
+    if not isinstance(text, str) or '"anthropic"' not in text:
         return told
     metadata = read_json(text)
     if not isinstance(metadata, Mapping):
         raise Unusable(attributes.path(_METADATA), text, "a whole JSON object")
     own = Part(metadata, attributes.path(_METADATA)).part("anthropic")
     usage = own.part("usage")
-    read = usage.most("cache_read_input_tokens") or own.count("cacheReadInputTokens")
-    written = own.most("cacheCreationInputTokens") or usage.count("cache_creation_input_tokens")
+    read = (
+        told.cache_read
+        or usage.count("cache_read_input_tokens")
+        or own.count("cacheReadInputTokens")
+    )
+    written = told.cache_write_5m or own.count("cacheCreationInputTokens")
+    written = written or usage.count("cache_creation_input_tokens")
     long = min(usage.part("cache_creation").count("ephemeral_1h_input_tokens"), written)
-    beside = 0 if told.input == usage.count("input_tokens") + read + written else read + written
+    is_whole = told.input == usage.count("input_tokens") + read + written or any(
+        name.startswith(_TOLD_APART) for name in attributes.data
+    )
+    beside = 0 if is_whole else read + written
     return told._replace(
         input=told.input + beside,
         total=None if told.total is None else told.total + beside,
