@@ -42,10 +42,14 @@ _EXPORTS = (
 
 _DOCUMENT = tuple(name for levels in _EXPORTS for level in levels[:2] for name in level)
 _VALUES = (
-    ("stringValue", "string_value"),
-    ("intValue", "int_value"),
-    ("doubleValue", "double_value"),
-    ("boolValue", "bool_value"),
+    "stringValue",
+    "intValue",
+    "doubleValue",
+    "boolValue",
+    "string_value",
+    "int_value",
+    "double_value",
+    "bool_value",
 )
 _END = ("endTimeUnixNano", "end_time_unix_nano")
 _LOGGED = (
@@ -122,7 +126,10 @@ def _value(place: str, value: object) -> Any:
         return None
     if not isinstance(value, Mapping):
         raise Unusable(place, value, "an object such as {'intValue': '12'}")
-    return Part(value).find(*(name for spellings in _VALUES for name in spellings))[1]
+    for name in _VALUES:
+        if name in value:
+            return value[name]
+    return None
 
 
 def _attributes(item: Part) -> Part:
