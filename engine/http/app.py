@@ -48,7 +48,7 @@ class Limits(NamedTuple):
 
     body_bytes: int = 4 * 1024 * 1024
     body_seconds: float = 10.0
-    in_flight: int = 128
+    in_flight: int = 512
     held_bytes: int = 256 * 1024 * 1024
     acknowledge_seconds: float = 25.0
 
