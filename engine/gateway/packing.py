@@ -2,14 +2,15 @@
 
 The partition is the topic's: murmur2 of the account id, as everywhere in Tollbook. Within a
 partition events keep the publisher's order. A record holds at most so many events and bytes as the
-engine takes in one. Where a source signs, each record is signed here: on the sender's thread.
+engine takes in one, and events of one version of the schema. Where a source signs, each record is
+signed here: on the sender's thread.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from engine.adapters.signing import sign
-from engine.gateway.encoding import account_of, frame_batch
+from engine.gateway.encoding import account_of, frame_batch, version_of
 from engine.gateway.segment import Spooled
 
 RECORD_EVENTS = 500
@@ -36,6 +37,9 @@ def pack(
     for _, account_hash, event in events:
         partition = account_hash % partitions
         batch = open_batches.get(partition)
+        if batch and version_of(batch[0]) != version_of(event):
+            yield _outgoing(partition, open_batches.pop(partition), signing_key)
+            batch = None
         if batch is None:
             batch = open_batches[partition] = []
             sizes[partition] = 0

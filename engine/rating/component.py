@@ -12,12 +12,13 @@ from engine.rating.amount import AmountFunction
 from engine.rating.matching import ANYTHING, Match
 from engine.rating.pattern import Pattern
 from engine.rating.price import SUPPLIER_COST, Price
-from engine.rating.usage import KINDS, MONEY_KINDS, UNEXPLAINED
+from engine.rating.usage import KINDS, MONEY_KINDS, PARTS, UNEXPLAINED
 
 WILDCARD = "*"
 SCOPES = ("account", "subject", "model")
-WILDCARD_KINDS = tuple(kind for kind in KINDS if kind not in (*MONEY_KINDS, UNEXPLAINED))
-"""The kinds that a wildcard prices: nobody gives away money or tokens that nobody explained."""
+WILDCARD_KINDS = tuple(kind for kind in KINDS if kind not in (*MONEY_KINDS, *PARTS, UNEXPLAINED))
+"""The kinds that a wildcard prices: nobody gives away money or tokens that nobody explained. A part
+(`PARTS`) it prices as what the part belongs to, by fallback."""
 
 Weights = tuple[tuple[str, Fraction], ...]
 
@@ -115,8 +116,12 @@ class Promotion:
         begun = self.valid_from is None or at >= self.valid_from
         return begun and (self.valid_to is None or at < self.valid_to)
 
+    def covers(self, kind: str) -> bool:
+        """Whether it is for a kind: by name, by the wildcard, or as a part of a kind it is for."""
+        wild = WILDCARD in self.kinds and kind in WILDCARD_KINDS
+        return wild or kind in self.kinds or (kind in PARTS and self.covers(PARTS[kind]))
+
     def touches(self, component: Component, kind: str) -> bool:
         """Whether it may change this component's price of a kind."""
         named = not self.components or component.component_id in self.components
-        wild = WILDCARD in self.kinds and kind in WILDCARD_KINDS
-        return named and (wild or kind in self.kinds)
+        return named and self.covers(kind)

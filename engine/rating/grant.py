@@ -18,7 +18,7 @@ from engine.rating.matching import ANYTHING, Match
 from engine.rating.money import LIMIT_PICO, PICO
 from engine.rating.pattern import Pattern
 from engine.rating.period import FIRST_INSTANT, LAST_INSTANT, FrozenZone, format_instant
-from engine.rating.usage import KINDS, MAX_TEXT, MONEY_KINDS, TOKEN_KINDS, UNPRINTABLE
+from engine.rating.usage import KINDS, MAX_TEXT, MONEY_KINDS, PARTS, TOKEN_KINDS, UNPRINTABLE
 
 TOKENS = "tokens"
 MONEY = "money"
@@ -32,8 +32,8 @@ BREAKAGE = "breakage"
 RETURNS = (CREDIT, BREAKAGE)
 """What becomes of money that comes back to a closed bucket: it lowers what is due, or is lost."""
 
-PLAIN_WEIGHTS: Weights = tuple((kind, Fraction(1)) for kind in TOKEN_KINDS)
-"""Every token counts one unit."""
+PLAIN_WEIGHTS: Weights = tuple((kind, Fraction(1)) for kind in TOKEN_KINDS if kind not in PARTS)
+"""Every token counts one unit; a part (`PARTS`) as what it belongs to."""
 
 WHOLE = 100
 """Percent."""
@@ -111,7 +111,14 @@ class Grant(NamedTuple):
         return self.recurrence != ONCE
 
     def weight_pico(self, kind: str, model: str) -> int:
-        """Return the pico units that one token of a kind takes; 0: it is not covered."""
+        """Return the pico units that one token of a kind takes; 0: it is not covered.
+
+        A part (`PARTS`) without a weight of its own takes what the kind takes that it belongs to.
+        """
+        weight = self._own_weight_pico(kind, model)
+        return self.weight_pico(PARTS[kind], model) if not weight and kind in PARTS else weight
+
+    def _own_weight_pico(self, kind: str, model: str) -> int:
         fitting = [entry for entry in self.model_weights if entry[0].matches(model)]
         if fitting:
             of_model = dict(max(fitting, key=lambda entry: entry[0].rank)[1])

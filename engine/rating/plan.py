@@ -16,7 +16,7 @@ from engine.rating.matching import DIMENSIONS, Facts, Match, most_specific
 from engine.rating.money import PICO
 from engine.rating.pattern import ANY
 from engine.rating.period import FrozenZone
-from engine.rating.usage import KINDS, MONEY_KINDS, UsageEvent
+from engine.rating.usage import KINDS, MONEY_KINDS, PARTS, UsageEvent
 
 _MAX_PLANS = 10_000
 _FIELDS = {name: "account_id" if name == "account" else name for name in DIMENSIONS}
@@ -82,7 +82,7 @@ class Plans:
         zone: FrozenZone,
     ) -> None:
         self._promotions = promotions
-        self._fallback = fallback
+        self._fallback = {**PARTS, **fallback}
         self._zone = zone
         self._plans: dict[object, Plan] = {}
         self._amounts: dict[tuple[str, str], AmountFunction] = {}

@@ -17,7 +17,7 @@ from engine.rating.matching import DIMENSIONS, Facts, Match
 from engine.rating.pattern import Pattern
 from engine.rating.plan import Candidates
 from engine.rating.tariff import TariffVersion
-from engine.rating.usage import CONTEXT_KINDS, INITIATORS
+from engine.rating.usage import CONTEXT_KINDS, INITIATORS, PARTS
 from engine.rating.window import WEEK_MINUTES
 
 _ANYTHING_ELSE = "\N{SECTION SIGN}"
@@ -122,7 +122,7 @@ def _idle(promotion: Promotion, version: TariffVersion) -> str:
     for component in version.components:
         if promotion.match.meeting(component.match) is None:
             continue
-        kinds = _with_sources(_kinds_of(component), dict(version.fallback))
+        kinds = _with_sources(_kinds_of(component), {**PARTS, **dict(version.fallback)})
         if any(promotion.touches(component, kind) for kind in kinds):
             return ""
     return "no component that it matches"

@@ -22,7 +22,7 @@ from engine.rating.pattern import Pattern
 from engine.rating.period import UTC_ZONE, FrozenZone
 from engine.rating.plan import Plan, Plans
 from engine.rating.price import PERCENTAGES, QUANTITY, SUPPLIER_COST, Price
-from engine.rating.usage import MONEY_KINDS, UsageEvent
+from engine.rating.usage import KINDS, MONEY_KINDS, PARTS, UsageEvent
 
 ROUNDINGS = ("half_up", "half_even", "up", "down")
 SETTLED_PERIODS = ("event", "calendar_month", "billing_period")
@@ -197,6 +197,7 @@ def _may_touch(promotion: Promotion, component: Component) -> bool:
     kinds = [kind for kind, _ in component.weights]
     if WILDCARD in kinds:
         kinds = [*kinds, *WILDCARD_KINDS]
+    kinds += [part for part, whole in PARTS.items() if whole in kinds]
     touched = any(promotion.touches(component, kind) for kind in kinds)
     return touched and promotion.match.meeting(component.match) is not None
 
@@ -214,12 +215,11 @@ def _compete(first: Promotion, second: Promotion) -> bool:
 
 
 def _named_kinds(promotion: Promotion) -> set[str]:
-    named = {kind for kind in promotion.kinds if kind != WILDCARD}
-    return named | {*WILDCARD_KINDS} if WILDCARD in promotion.kinds else named
+    return {kind for kind in KINDS if promotion.covers(kind)}
 
 
 def _check_fallback(version: TariffVersion) -> None:
-    fallback = dict(version.fallback)
+    fallback = {**PARTS, **dict(version.fallback)}
     place = f"{_place(version)}, fallback"
     for kind, source in fallback.items():
         if kind in MONEY_KINDS or source in MONEY_KINDS:

@@ -29,6 +29,7 @@ TOKEN_KINDS = (
     "audio_input",
     "audio_output",
     "image_input",
+    "audio_cache_read",
     "image_output",
 )
 COUNT_KINDS = ("request", "image", "millisecond", "character", "search", "page", "tool_call")
@@ -39,6 +40,10 @@ UNEXPLAINED = "unexplained"
 KINDS = (*TOKEN_KINDS, *COUNT_KINDS, *MONEY_KINDS, UNEXPLAINED)
 """The canonical order, in which the kinds of one event are rated."""
 
+PARTS = {"audio_cache_read": "cache_read"}
+"""Kinds that an older kind counted until they were told apart, and that kind: to whatever does not
+name the part (a price, a promotion, a burn weight), it is what it was before."""
+
 CONTEXT_KINDS = (
     "input",
     "cache_read",
@@ -46,6 +51,7 @@ CONTEXT_KINDS = (
     "cache_write_1h",
     "audio_input",
     "image_input",
+    "audio_cache_read",
 )
 """Kinds that make up the context length of a request (semantics section 2)."""
 

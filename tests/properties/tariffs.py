@@ -178,7 +178,8 @@ MATCHES = st.fixed_dictionaries(
     },
 )
 WEIGHTS = decimals(limit=9, places=12).filter(lambda text: Fraction(text) > 0)
-KIND_NAMES = st.sampled_from([*COUNTED_KINDS[:6], "request", "unexplained", "*"])
+TOKENS = (*COUNTED_KINDS[:6], "audio_cache_read")
+KIND_NAMES = st.sampled_from([*TOKENS, "request", "unexplained", "*"])
 COMPONENT_KINDS = st.one_of(
     st.lists(KIND_NAMES, min_size=1, max_size=3, unique=True),
     st.dictionaries(KIND_NAMES, WEIGHTS, min_size=1, max_size=3),
@@ -264,8 +265,8 @@ def tariff_documents() -> Documents:
                 "rounding": st.sampled_from(["half_up", "half_even", "up", "down"]),
                 "time_zone": st.just("UTC"),
                 "fallback": st.dictionaries(
-                    st.sampled_from(COUNTED_KINDS[:6]),
-                    st.sampled_from(COUNTED_KINDS[:6]),
+                    st.sampled_from(TOKENS),
+                    st.sampled_from(TOKENS),
                     max_size=3,
                 ),
                 "promotions": st.tuples(*map(promotions, range(counts[1]))).map(list),

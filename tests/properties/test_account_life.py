@@ -47,7 +47,10 @@ from tests.rating.scenario import DAY, Scenario, at, tariff, usage_fields, zone
 START = datetime(2026, 11, 1, tzinfo=UTC)
 HOUR = DAY // 24
 AMOUNTS = st.sampled_from(["1", "7", "30", "100", "2500", "0.000000000003", "12.345"])
-TOKENS = ["input", "cache_read", "output", "reasoning", "cache_write_5m", "audio_input"]
+TOKENS = [
+    *("input", "cache_read", "output", "reasoning", "cache_write_5m", "audio_input"),
+    "audio_cache_read",
+]
 KINDS = [*TOKENS, "image", "unexplained"]
 QUANTITIES = st.dictionaries(st.sampled_from(KINDS), st.integers(1, 60), min_size=1, max_size=4)
 EVENT_IDS = st.sampled_from([f"e{number}" for number in range(20)])

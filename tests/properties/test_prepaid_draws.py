@@ -156,7 +156,10 @@ def test_equal_grants_in_another_order_lead_to_the_same_buckets_and_due(
     assert ends[0] == ends[1]
 
 
-TOKENS = ["input", "cache_read", "output", "reasoning", "cache_write_5m", "audio_input", "image"]
+TOKENS = [
+    *("input", "cache_read", "output", "reasoning", "cache_write_5m", "audio_input", "image"),
+    "audio_cache_read",
+]
 KIND_USES = st.lists(
     st.tuples(
         st.integers(1, 28), st.dictionaries(st.sampled_from(TOKENS), st.integers(1, 60), min_size=1)

@@ -130,6 +130,17 @@ def test_a_kind_without_a_weight_is_not_covered() -> None:
     assert weighed.weight_pico("cache_read", "gpt-4o") == 0
 
 
+def test_cached_audio_burns_what_cached_tokens_burn_unless_it_is_named() -> None:
+    plain, weighed = grant(), grant(weights={"cache_read": "0.25"})
+    assert plain.weight_pico("audio_cache_read", "gpt-4o") == PICO
+    assert weighed.weight_pico("audio_cache_read", "gpt-4o") == PICO // 4
+    by_model = grant(weights={"cache_read": "1"}, model_weights={"gpt-*": {"cache_read": "0.5"}})
+    assert by_model.weight_pico("audio_cache_read", "gpt-4o") == PICO // 2
+    named = grant(weights={"cache_read": "0.25", "audio_cache_read": "3"})
+    assert named.weight_pico("audio_cache_read", "gpt-4o") == 3 * PICO
+    assert grant(weights={"input": "1"}).weight_pico("audio_cache_read", "gpt-4o") == 0
+
+
 def test_the_most_specific_model_chooses_the_weight_and_falls_back_by_kind() -> None:
     weighed = grant(
         weights={"input": "1", "output": "1"},

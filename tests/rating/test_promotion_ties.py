@@ -35,6 +35,7 @@ def publish(first: str, second: str) -> None:
         (", components: [in]", ""),
         (", components: [in, out]", ", components: [out]"),
         (", kinds: [input]", ""),
+        (", kinds: [cache_read]", ", kinds: [audio_cache_read]"),
         (f", {AUTUMN}", ', valid_from: "2026-10-31T00:00:00Z"'),
         (", match: {account: [acme, globex]}", ", match: {account: [globex, initech]}"),
         (", match: {model: gpt-*}", ", match: {model: '*mini'}"),

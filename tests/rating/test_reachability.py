@@ -115,6 +115,13 @@ def test_a_promotion_on_a_kind_that_falls_back_changes_its_price() -> None:
     )
 
 
+def test_a_promotion_on_a_part_of_a_kind_changes_its_price() -> None:
+    assert not found(
+        "id: a, kinds: [cache_read]",
+        promotions="[{id: p, percent_off: 5, kinds: [audio_cache_read]}]",
+    )
+
+
 def test_a_promotion_on_a_kind_that_falls_back_in_two_steps_changes_its_price() -> None:
     assert not found(
         "id: a, kinds: [input]",

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.adapters.documents.reading import InvalidFile
 from engine.rating.charge import Charge, Supplied, TariffReference
 from engine.rating.errors import BrokenInvariant, InvalidDocument, Refusal
 from engine.rating.event import CommandRefused
@@ -249,6 +250,24 @@ def test_usage_can_be_sold_at_what_it_costs_and_a_share_on_top() -> None:
     part = scenario.charged("e3", NOVEMBER, {"input": 6, "image": 1})
     assert [money(line.amount) for line in part.lines] == ["3.6", "-"]
     assert cost_and_margin(part) == ("-", "-")
+
+
+def test_cached_audio_is_sold_at_what_it_costs_which_is_what_cached_tokens_cost() -> None:
+    scenario = acme_on(COST_PLUS, bought())
+    charge = scenario.charged("e1", NOVEMBER, {"cache_read": 3, "audio_cache_read": 6})
+    assert [(line.kind, money(line.amount)) for line in charge.lines] == [
+        ("cache_read", "1.2"),
+        ("audio_cache_read", "2.4"),
+    ]
+    assert cost_and_margin(charge) == ("3", "0.6")
+
+
+@pytest.mark.parametrize("kinds", ["[cache_read]", "[audio_cache_read]", '["*"]'])
+def test_no_price_of_a_promotion_meets_a_share_of_supplier_cost(kinds: str) -> None:
+    cached = COST_PLUS.replace('["*"]', "[cache_read]")
+    offer = f"{{id: p, kinds: {kinds}, price: {{model: unit, unit_price: 1}}}}"
+    with pytest.raises(InvalidFile, match="percent_off for all units"):
+        tariff(f"{cached}promotions: [{offer}]\n")
 
 
 @pytest.mark.parametrize("provider", ["openai", "azure"])

@@ -161,6 +161,7 @@ def test_a_component_id_stands_once() -> None:
         (("input", "input"),),
         (("input", "output"), ("output", "input")),
         (("request", "input"), ("input", "output"), ("output", "input")),
+        (("cache_read", "audio_cache_read"),),
     ],
 )
 def test_a_fallback_chain_must_end(fallback: tuple[tuple[str, str], ...]) -> None:
@@ -171,6 +172,24 @@ def test_a_fallback_chain_must_end(fallback: tuple[tuple[str, str], ...]) -> Non
 def test_a_wildcard_prices_neither_money_nor_what_is_unexplained() -> None:
     priced = priced_by(plan('id: all, kinds: ["*"]'))
     assert set(priced) == set(KINDS) - {"unexplained", "pass_through_cost"}
+
+
+@pytest.mark.parametrize(
+    ("components", "fallback", "component"),
+    [
+        (["id: c, kinds: [cache_read]", 'id: all, kinds: ["*"]'], "{}", "c"),
+        (['id: all, kinds: ["*"]'], "{}", "all"),
+        (["id: in, kinds: [input]"], "{cache_read: input}", "in"),
+        (["id: c, kinds: [cache_read]", "id: a, kinds: [audio_cache_read]"], "{}", "a"),
+        (["id: c, kinds: [cache_read]", "id: a, kinds: [audio_input]"],
+         "{audio_cache_read: audio_input}", "a"),
+        (["id: out, kinds: [output]"], "{}", None),
+    ],
+)  # fmt: skip
+def test_cached_audio_costs_what_names_it_or_what_cached_tokens_cost(
+    components: list[str], fallback: str, component: str | None
+) -> None:
+    assert priced_by(plan(*components, fallback=fallback)).get("audio_cache_read") == component
 
 
 def test_what_is_unexplained_can_be_priced_by_name() -> None:

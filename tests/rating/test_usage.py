@@ -54,7 +54,7 @@ def test_the_kinds_are_those_of_the_schema_in_the_same_order() -> None:
 
 
 def test_the_context_is_what_the_request_carried_in() -> None:
-    """Semantics section 2 names the six kinds: what was sent, cached or not, and no answer."""
+    """Semantics section 2: the kinds of what was sent, cached or not, and no answer."""
     carried_in = {
         "input": 1,
         "cache_read": 10,
@@ -62,9 +62,10 @@ def test_the_context_is_what_the_request_carried_in() -> None:
         "cache_write_1h": 1000,
         "audio_input": 10_000,
         "image_input": 100_000,
+        "audio_cache_read": 1_000_000,
     }
     answered = {kind: 7 for kind in KINDS if kind not in carried_in}
-    assert usage(quantities={**carried_in, **answered}).context_length == 111_111
+    assert usage(quantities={**carried_in, **answered}).context_length == 1_111_111
     assert usage(quantities=answered).context_length == 0
 
 

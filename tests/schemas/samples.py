@@ -29,6 +29,7 @@ QUANTITIES = {
     "audio_input": 9,
     "audio_output": 10,
     "image_input": 11,
+    "audio_cache_read": 13,
     "image_output": 12,
     "search": 2,
     "page": 3,

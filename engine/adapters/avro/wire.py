@@ -5,6 +5,7 @@ share a topic. What can not be read becomes a `Refusal`, so that a poison record
 stream.
 """
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ _MARKER = b"\xc3\x01"
 
 
 class Decoded(NamedTuple):
-    """A record's schema name and its fields, as the latest version of the schema has them."""
+    """A record's schema name and its fields."""
 
     name: str
     fields: dict[str, Any]
@@ -33,7 +34,19 @@ def encode(schema: RecordSchema, fields: dict[str, Any]) -> bytes:
 
 
 def decode(data: bytes) -> Decoded | Refusal:
-    """Read a record of any type and version, or say why it can not be read."""
+    """Read a record of any type and version, or say why it can not be read.
+
+    The fields are those of the latest version of its schema.
+    """
+    return _decode(data, lambda writer: latest(writer.name))
+
+
+def decode_as_written(data: bytes) -> Decoded | Refusal:
+    """Read a record as `decode` does, but with the fields of the version that it was written in."""
+    return _decode(data, lambda writer: writer)
+
+
+def _decode(data: bytes, reader_of: Callable[[RecordSchema], RecordSchema]) -> Decoded | Refusal:
     if data[:2] != _MARKER:
         return _refuse_frame(data)
     writer = by_fingerprint(data[:HEADER_SIZE])
@@ -44,7 +57,7 @@ def decode(data: bytes) -> Decoded | Refusal:
         )
     body = BytesIO(data)
     body.seek(HEADER_SIZE)
-    reader = latest(writer.name)
+    reader = reader_of(writer)
     try:
         fields = schemaless_reader(
             body,
