@@ -20,6 +20,7 @@ INPUT_KINDS = (
     "cache_write_1h",
     "audio_input",
     "image_input",
+    "audio_cache_read",
 )
 FIELDS = {
     "input": "input_cost_per_token",
@@ -28,6 +29,7 @@ FIELDS = {
     "cache_write_1h": "cache_creation_input_token_cost_above_1hr",
     "audio_input": "input_cost_per_audio_token",
     "image_input": "input_cost_per_image_token",
+    "audio_cache_read": "cache_read_input_audio_token_cost",
     "output": "output_cost_per_token",
     "reasoning": "output_cost_per_reasoning_token",
     "audio_output": "output_cost_per_audio_token",
@@ -39,6 +41,7 @@ INSTEAD = {
     "cache_write_1h": "cache_write_5m",
     "audio_input": "input",
     "image_input": "input",
+    "audio_cache_read": "cache_read",
     "reasoning": "output",
     "audio_output": "output",
     "image_output": "output",

@@ -32,6 +32,7 @@ def test_a_price_per_token_becomes_the_price_per_million_that_people_quote() -> 
             "audio_input": "input",
             "audio_output": "output",
             "image_input": "input",
+            "audio_cache_read": "cache_read",
             "image_output": "output",
         },
         "components": [
@@ -102,7 +103,8 @@ def test_a_price_that_is_no_exact_decimal_is_named_and_the_others_stand(
 
 def test_a_kind_without_a_price_takes_the_one_that_litellm_takes() -> None:
     prices = imported(written(GPT))
-    for kind in ("cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "image_input"):
+    inputs = ("cache_read", "cache_write_5m", "cache_write_1h", "audio_input", "image_input")
+    for kind in (*inputs, "audio_cache_read"):
         assert price(prices, "openai gpt-4o", kind) == "2.5"
     for kind in ("reasoning", "audio_output", "image_output"):
         assert price(prices, "openai gpt-4o", kind) == "10"
@@ -243,13 +245,35 @@ def test_a_field_that_no_price_can_hold_is_reported_with_its_reason(
     assert prices.expressed == 2
 
 
-def test_cached_audio_is_no_problem_where_it_costs_what_other_cached_tokens_cost() -> None:
-    text = f"{GPT} cache_read_input_token_cost=5e-07 cache_read_input_audio_token_cost="
+def test_cached_audio_has_its_own_price_or_that_of_other_cached_tokens() -> None:
+    text = f"{GPT} cache_read_input_token_cost=5e-07"
+    plain = imported(written(text))
+    assert price(plain, "openai gpt-4o", "audio_cache_read") == "0.5"
+    own = imported(written(f"{text} cache_read_input_audio_token_cost=4e-07"))
+    assert (own.expressed, own.problems) == (4, [])
+    assert price(own, "openai gpt-4o", "audio_cache_read") == "0.4"
+    assert price(own, "openai gpt-4o", "cache_read") == "0.5"
+
+
+def test_cached_images_are_no_problem_where_they_cost_what_other_cached_tokens_cost() -> None:
+    text = f"{GPT} cache_read_input_token_cost=5e-07 cache_read_input_image_token_cost="
     same, other = imported(written(f"{text}5e-07")), imported(written(f"{text}4e-07"))
     assert (same.expressed, same.problems) == (4, [])
     (problem,) = other.problems
-    assert problem.field == "cache_read_input_audio_token_cost"
+    assert problem.field == "cache_read_input_image_token_cost"
     assert price(other, "openai gpt-4o", "cache_read") == "0.5"
+
+
+def test_cached_audio_in_a_batch_costs_its_batch_price_or_that_of_what_is_cached() -> None:
+    text = (
+        f"{GPT} cache_read_input_token_cost=5e-07 cache_read_input_audio_token_cost=4e-07"
+        " cache_read_input_token_cost_batches=3e-07"
+    )
+    shared = imported(written(text))
+    assert price(shared, "openai gpt-4o", "audio_cache_read", tier="batch") == "0.3"
+    own = imported(written(f"{text} cache_read_input_audio_token_cost_batches=2e-07"))
+    assert price(own, "openai gpt-4o", "audio_cache_read", tier="batch") == "0.2"
+    assert price(own, "openai gpt-4o", "audio_cache_read") == "0.4"
 
 
 def test_another_name_of_the_price_of_cached_tokens_is_that_price() -> None:

@@ -60,7 +60,7 @@ def test_every_field_of_the_real_list_is_a_price_a_fact_or_a_named_problem(
     fields = sum(name not in FACTS for entry in entries.values() for name in entry)
     assert real.models == len(entries) == 4455
     assert real.expressed + len(real.problems) == fields
-    assert real.expressed == 17_070
+    assert real.expressed == 17_107
 
 
 def test_what_the_real_list_says_that_no_price_can_hold_is_counted_by_reason(
@@ -69,7 +69,6 @@ def test_what_the_real_list_says_that_no_price_can_hold_is_counted_by_reason(
     assert Counter(problem.reason for problem in real.problems) == {
         "the same price once more, in Databricks units instead of money": 151,
         "free searches shared by models and a whole project, not an account": 47,
-        "no kind of usage stands for cached audio; it costs what cached tokens cost": 37,
         "no kind of usage stands for cached images; they cost what cached tokens cost": 28,
         "no kind of usage stands for tokens of video": 27,
         "a call counts the images that it makes; the price of images it is given has no kind": 25,
@@ -251,8 +250,15 @@ xai/grok-4.20                               xai               standard  input 20
 gpt-audio                                   openai            standard  input 1009, audio_input 2003, output 411, audio_output 97                          0.07693649999999999
 gemini-2.5-flash-image                      google            standard  input 1009, image_input 2003, output 411, image_output 1290                        0.040631099999999996
 gpt-4o-mini                                 openai            flex      input 1009, output 97                                                              0.00020955
+gemini/gemini-2.5-flash                     gemini            standard  input 1009, cache_read 3001, audio_cache_read 2003, audio_input 307, output 411    0.00192753
+gemini/gemini-2.5-flash                     gemini            flex      input 1009, cache_read 3001, audio_cache_read 2003, audio_input 307, output 411    0.00110893
+gemini/gemini-2.5-flash                     gemini            priority  input 1009, cache_read 3001, audio_cache_read 2003, audio_input 307, output 411    0.003469554
+gemini/gemini-2.5-flash                     gemini            batch     input 1009, cache_read 3001, audio_cache_read 2003, audio_input 307, output 411    0.00110893
+gemini-3.1-flash-lite                       google            priority  input 1009, cache_read 3001, audio_cache_read 2003, audio_input 307, output 411    0.002075245
+gemini-3.1-flash-lite                       google            batch     input 1009, cache_read 3001, audio_cache_read 2003, audio_input 307, output 411    0.0005736749999999999
+gpt-realtime-mini                           openai            standard  input 1009, cache_read 3001, audio_cache_read 2003, audio_input 307, output 411    0.0054427600000000005
 """
-"""Our own runs of litellm 1.109.1 on entries of the list: `generic_cost_per_token`, and for batch
+"""Our own runs of litellm 1.109.1 (of cached audio: 1.108.7) on entries of the list: `generic_cost_per_token`, and for batch
 `batch_cost_calculator`. Model, provider, tier, usage, cost."""
 
 

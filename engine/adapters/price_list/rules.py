@@ -46,6 +46,7 @@ FALLBACK = {
     "audio_input": "input",
     "audio_output": "output",
     "image_input": "input",
+    "audio_cache_read": "cache_read",
     "image_output": "output",
 }
 

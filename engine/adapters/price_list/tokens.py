@@ -5,7 +5,7 @@ context), and the service tier (``_batches``, ``_priority``, ``_flex`` ...) or t
 (``_decisions``). Prices stand per token, mostly with an exponent; people quote them per million,
 so that is how they enter the tariff, to the digit.
 
-Some fields price tokens that usage does not tell apart, such as cached audio. Where they cost the
+Some fields price tokens that usage does not tell apart, such as cached images. Where they cost the
 same as the kind that counts them nothing is lost; where not, the field is named as not expressed.
 """
 
@@ -38,14 +38,11 @@ _NAMES: dict[str, tuple[str, tuple[str, str]]] = {
     "input_cost_per_audio_token": ("audio_input", NO_ATTRIBUTE),
     "output_cost_per_audio_token": ("audio_output", NO_ATTRIBUTE),
     "input_cost_per_image_token": ("image_input", NO_ATTRIBUTE),
+    "cache_read_input_audio_token_cost": ("audio_cache_read", NO_ATTRIBUTE),
     "output_cost_per_image_token": ("image_output", NO_ATTRIBUTE),
 }
 _COUNTED_AS = {
     "input_cost_per_token_cache_hit": ("cache_read", "another price of cached tokens"),
-    "cache_read_input_audio_token_cost": (
-        "cache_read",
-        "no kind of usage stands for cached audio; it costs what cached tokens cost",
-    ),
     "cache_read_input_image_token_cost": (
         "cache_read",
         "no kind of usage stands for cached images; they cost what cached tokens cost",
