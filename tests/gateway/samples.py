@@ -18,6 +18,7 @@ _INPUT = (
     "cache_write_1h",
     "audio_input",
     "image_input",
+    "audio_cache_read",
 )
 _OUTPUT = ("output", "reasoning", "audio_output", "image_output")
 
@@ -65,7 +66,8 @@ def inclusive(kinds: dict[str, int]) -> dict[str, int]:
     numbers = {
         "input_tokens": sum(kinds.get(kind, 0) for kind in _INPUT),
         "output_tokens": sum(kinds.get(kind, 0) for kind in _OUTPUT),
-        "cache_read_tokens": kinds.get("cache_read", 0),
+        "cache_read_tokens": kinds.get("cache_read", 0) + kinds.get("audio_cache_read", 0),
+        "cache_audio_read_tokens": kinds.get("audio_cache_read", 0),
         "cache_write_tokens": kinds.get("cache_write_5m", 0) + kinds.get("cache_write_1h", 0),
         "cache_write_5m_tokens": kinds.get("cache_write_5m", 0),
         "output_reasoning_tokens": kinds.get("reasoning", 0),

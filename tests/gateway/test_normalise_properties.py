@@ -110,6 +110,13 @@ def test_parts_that_fit_leave_nothing_unexplained(whole: int, data: st.DataObjec
     assert kinds.get("reasoning", 0) == reasoning
 
 
+@given(read=COUNTS, heard=COUNTS)
+def test_audio_of_the_cache_is_all_of_it_at_most(read: int, heard: int) -> None:
+    kinds = disjoint(Reported(input=read, cache_read=read, cached_audio=heard))
+    assert kinds.get("audio_cache_read", 0) == min(read, heard)
+    assert kinds.get("cache_read", 0) == read - min(read, heard)
+
+
 @given(payload=st.sampled_from(PAYLOADS))
 def test_normalising_twice_gives_the_same_events(payload: dict[str, Any]) -> None:
     before = json.dumps(payload)

@@ -51,7 +51,28 @@ def test_audio_that_came_from_the_cache_is_counted_once() -> None:
         "cached_tokens_details": {"audio_tokens": 40},
     }
     body = chat(prompt_tokens=100, completion_tokens=0, prompt_tokens_details=details)
-    assert kinds(body) == {"input": 30, "cache_read": 60, "audio_input": 10}
+    assert kinds(body) == {
+        "input": 30,
+        "cache_read": 20,
+        "audio_cache_read": 40,
+        "audio_input": 10,
+    }
+
+
+def test_a_realtime_session_tells_what_of_the_cache_was_audio() -> None:
+    usage = {
+        "total_tokens": 253, "input_tokens": 132, "output_tokens": 121,
+        "input_token_details": {
+            "text_tokens": 119, "audio_tokens": 13, "image_tokens": 0, "cached_tokens": 64,
+            "cached_tokens_details": {"text_tokens": 53, "audio_tokens": 11, "image_tokens": 0},
+        },
+        "output_token_details": {"text_tokens": 30, "audio_tokens": 91},
+    }  # fmt: skip
+    response = {"object": "realtime.response", "id": "r1", "status": "completed", "usage": usage}
+    assert kinds({"type": "response.done", "event_id": "e1", "response": response}) == {
+        "input": 66, "cache_read": 53, "audio_cache_read": 11, "audio_input": 2,
+        "output": 30, "audio_output": 91,
+    }  # fmt: skip
 
 
 def test_reasoning_beside_the_completion_is_explained_by_the_total() -> None:
@@ -228,7 +249,8 @@ def test_gemini_counts_thoughts_and_tools_beside_its_prompt_and_answer() -> None
         "trafficType": "ON_DEMAND_PRIORITY"}}  # fmt: skip
     (event,) = normalise(body, context=CONTEXT).events
     assert event["quantities"] == {
-        "input": 75, "cache_read": 60, "audio_input": 5, "output": 20, "reasoning": 30,
+        "input": 75, "cache_read": 15, "audio_cache_read": 45, "audio_input": 5, "output": 20,
+        "reasoning": 30,
     }  # fmt: skip
     assert event["service_tier"] == "priority"
 

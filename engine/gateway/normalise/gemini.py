@@ -1,7 +1,7 @@
 """Gemini: candidates exclude thoughts, the prompt includes what came from the cache.
 
-Tokens are told apart by modality, and what was cached too, so audio read from the cache is counted
-as `cache_read`. Documents are seen as images. Video has no kind of its own and stays `input`.
+Tokens are told apart by modality, and what was cached too, so audio read from the cache is
+`audio_cache_read`. Documents are seen as images. Video has no kind of its own and stays `input`.
 """
 
 from collections.abc import Mapping

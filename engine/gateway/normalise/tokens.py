@@ -2,10 +2,11 @@
 
 A format first says what it reports in one language (`Reported`): all of the input, all of the output,
 and the parts of them that providers tell apart. Two parts of different dimensions may overlap (audio
-that was read from the cache; thoughts); two of one dimension can not. `disjoint` then counts each
-token once:
+that was read from the cache has a kind of its own, images that were do not); two of one dimension can
+not. `disjoint` then counts each token once:
 
-- input = cache_read + cache_write_5m + cache_write_1h + audio_input + image_input + input;
+- input = cache_read + audio_cache_read + cache_write_5m + cache_write_1h + audio_input + image_input
+  + input;
 - output = reasoning + audio_output + image_output + output.
 
 What the record says twice must agree. Where a total is larger by exactly a part that some servers
@@ -22,9 +23,10 @@ class Reported(NamedTuple):
     """Counts of one model call, in tokens.
 
     `input` and `output` are wholes, unless a total explains that a part stands beside them; `total`
-    is None where none is reported. `cached_audio` and `cached_image` say how much of the audio and image input was read from the
-    cache. `tool_input` is input that tools added, counted in `input` or beside it. `unexplained` is
-    what checks of the format itself found.
+    is None where none is reported. `cached_audio` and `cached_image` say how much of the audio and
+    image input was read from the cache: parts of `cache_read` as well. `tool_input` is input that
+    tools added, counted in `input` or beside it. `unexplained` is what checks of the format itself
+    found.
     """
 
     input: int = 0
@@ -90,9 +92,11 @@ def _input_kinds(reported: Reported, whole: int) -> tuple[dict[str, int], int]:
     uncached = whole - cache_read - write_5m - write_1h
     fresh = (max(audio - reported.cached_audio, 0), max(image - reported.cached_image, 0))
     (audio, image), _ = _fill(uncached, fresh)  # the rest of them was read from the cache
+    cached_audio = min(cache_read, reported.cached_audio)
     kinds = {
         "input": uncached - audio - image,
-        "cache_read": cache_read,
+        "cache_read": cache_read - cached_audio,
+        "audio_cache_read": cached_audio,
         "cache_write_5m": write_5m,
         "cache_write_1h": write_1h,
         "audio_input": audio,

@@ -90,6 +90,7 @@ def test_audio_that_was_read_from_the_cache_is_not_fresh_audio_too() -> None:
     (event,) = normalise(span, "otel", ACME).events
     kinds = event["quantities"]
     assert (kinds["audio_input"], kinds["input"], kinds["output"]) == (10, 50, 20)
+    assert (kinds["audio_cache_read"], kinds.get("cache_read", 0)) == (40, 0)
     assert sum(kinds.values()) == 120
 
 
