@@ -8,6 +8,8 @@ from engine.gateway.spool import Spool
 from engine.gateway.telling import Log
 
 _FAULT_SECONDS = 5.0
+_LEAST_SECONDS = 0.2
+"""For a sync, when there is no time left."""
 _log = Log()
 
 
@@ -32,9 +34,9 @@ class Keeper:
         self._thread.start()
 
     def stop(self, timeout_seconds: float) -> None:
-        """End after a last sync, or after this time without it."""
+        """End after a last sync, or after this time without it: the disk may hang."""
         self._stop.set()
-        self._thread.join(timeout_seconds)
+        self._thread.join(max(_LEAST_SECONDS, timeout_seconds))
 
     def _run(self) -> None:
         is_last = False

@@ -184,7 +184,7 @@ class Publisher:
         try:
             self.flush(until - time.monotonic())
         finally:
-            self._keeper.stop(max(_LEAST_SECONDS, until - time.monotonic()))
+            self._keeper.stop(until - time.monotonic())
             self._sender.stop(max(_LEAST_SECONDS, until - time.monotonic()))
 
     @property

@@ -94,6 +94,7 @@ class Spool:
         self._to_sync: list[Segment] = []
         self._numbers: list[int] = []
         self._is_switching = False
+        self._no_room = ""
         self._reading: Segment | None = None
         self._hold = hold(folder)
         _held.add(self)
@@ -179,12 +180,17 @@ class Spool:
         return True
 
     def prepare(self) -> None:
-        """Make the next segment before it is needed, if there is room for it."""
+        """Make the next segment before it is needed, if there is room for it.
+
+        Once the disk has none, `append` refuses at once, until this finds some: to look takes long.
+        """
         if self._spare is None and len(self._numbers) < self._max_segments:
             try:
                 spare = self._create()
-            except OSError:
-                return  # `append` finds out, and says so to whom it concerns
+            except OSError as error:
+                self._no_room = error.strerror or str(error)
+                return
+            self._no_room = ""
             with self._lock:
                 if not self._is_closed:
                     self._spare = spare
@@ -240,8 +246,7 @@ class Spool:
 
     def _next_segment(self, sequence: int) -> Segment:
         if self._is_switching:  # a handler, as said above, has interrupted what follows
-            self.refused += 1
-            raise SpoolFull(f"{self.folder}: the next segment is only just being made")
+            raise self._full("the next segment is only just being made")
         self._is_switching = True
         try:
             segment, self._spare = self._spare, None
@@ -260,21 +265,24 @@ class Spool:
     def _create_or_refuse(self) -> Segment:
         limit = self._max_segments * self._segment_bytes
         if len(self._numbers) >= self._max_segments:
-            self.refused += 1
-            raise SpoolFull(f"{self.folder}: {limit} bytes wait for Kafka, and that is the limit")
+            raise self._full(f"{limit} bytes wait for Kafka, and that is the limit")
+        if self._no_room:
+            raise self._full(self._no_room)
         try:
             return self._create()
         except OSError as error:
-            self.refused += 1
-            raise SpoolFull(f"{self.folder}: {error.strerror or error}") from error
+            raise self._full(error.strerror or str(error)) from error
 
     def _begin_or_refuse(self, segment: Segment, number: int, sequence: int) -> None:
         try:
             segment.begin(number, sequence)
         except OSError as error:
-            self.refused += 1
             segment.discard()
-            raise SpoolFull(f"{self.folder}: {error.strerror or error}") from error
+            raise self._full(error.strerror or str(error)) from error
+
+    def _full(self, reason: str) -> SpoolFull:
+        self.refused += 1
+        return SpoolFull(f"{self.folder}: {reason}")
 
     def _create(self) -> Segment:
         path = self.folder / f"{next(self._new_names)}.new"

@@ -195,7 +195,7 @@ def test_when_the_time_is_up_no_further_record_is_read(
     taking = RecordPublisher(publisher(tmp_path, Shelf()))
     for number in range(100):
         taking.publish("openai_chat", body(number), context(number))
-    until(lambda: bool(calls))
+    until(lambda: bool(calls) and taking._spool.synced == 100)  # noqa: SLF001
     closing = threading.Thread(target=taking.close, args=(0.0,), daemon=True)
     closing.start()
     until(taking._giving_up.is_set)  # noqa: SLF001

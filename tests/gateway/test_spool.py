@@ -138,6 +138,9 @@ def test_a_full_disk_refuses_before_anything_is_written(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.glob("*.new"))
+    with pytest.raises(SpoolFull, match="File too large"):  # nobody has looked again
+        spool.append(7, EVENT)
+    spool.prepare()
     assert spool.append(7, EVENT) == 1
     assert drain(spool) == [1]
     spool.close()
