@@ -184,7 +184,8 @@ class Spool:
 
         Once the disk has none, `append` refuses at once, until this finds some: to look takes long.
         """
-        if self._spare is None and len(self._numbers) < self._max_segments:
+        is_wanted = self._spare is None and not self._is_closed
+        if is_wanted and len(self._numbers) < self._max_segments:
             try:
                 spare = self._create()
             except OSError as error:
