@@ -41,7 +41,7 @@ class ForgetfulDisk:
         if not self._is_watching:
             return
         listing = {}
-        for path in self.folder.iterdir():
+        for path in sorted(self.folder.iterdir()):
             inode = listing[path.name] = path.stat().st_ino
             if not self._copy(inode).exists():
                 os.link(path, self._copy(inode))
@@ -69,9 +69,9 @@ class ForgetfulDisk:
     def _begin(self) -> None:
         """Take what is there now for all that there is."""
         self._seen = {}
-        for path in self.folder.iterdir():
+        for path in sorted(self.folder.iterdir()):
             self._seen[path.stat().st_ino] = [path.read_bytes()]
-        self._listings = [{path.name: path.stat().st_ino for path in self.folder.iterdir()}]
+        self._listings = [{path.name: path.stat().st_ino for path in sorted(self.folder.iterdir())}]
         self.note()
 
     def _copy(self, inode: int) -> Path:

@@ -38,7 +38,12 @@ def fill(spool: Spool, number: int) -> None:
 
 def abandon(spool: Spool) -> None:
     """Leave a spool as a process that was killed does: nothing is synced or closed in order."""
-    os.close(spool._hold)  # noqa: SLF001 - what the system does when a process ends
+    held = (spool._spare, spool._active, spool._reading, *spool._to_sync)  # noqa: SLF001
+    for segment in held:
+        if segment is not None:
+            segment.close()
+    spool._cursor.close()  # noqa: SLF001 - as the system closes it when a process ends
+    os.close(spool._hold)  # noqa: SLF001
 
 
 def test_events_come_out_in_order_over_many_segments(tmp_path: Path) -> None:
