@@ -169,7 +169,8 @@ class Publisher:
         """Take no more, deliver what can be in this time; say whether all was delivered.
 
         The rest stays in the spool: the next publisher of the folder delivers it. Where this is
-        interrupted (KeyboardInterrupt), all of the rest does.
+        interrupted (KeyboardInterrupt), all of the rest does. A signal handler had better set a flag
+        and leave closing to the program: it may have interrupted what the threads here wait for.
         """
         if os.getpid() != self._process_id:
             return self._is_all_delivered()
