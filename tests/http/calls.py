@@ -123,3 +123,27 @@ def problem_of(response: Any) -> tuple[int, str]:
     assert document["type"] == f"urn:tollbook:problem:{document['code']}"
     assert document["detail"]
     return response.status_code, document["code"]
+
+
+def litellm_record(**fields: Any) -> dict[str, Any]:
+    """Return what LiteLLM logs of a call."""
+    return {
+        "id": "chatcmpl-1",
+        "litellm_call_id": "call-9",
+        "call_type": "acompletion",
+        "status": "success",
+        "custom_llm_provider": "openai",
+        "model": "gpt-4o",
+        "startTime": 1_766_000_068.25,
+        "endTime": 1_766_000_070.5,
+        "prompt_tokens": 10,
+        "completion_tokens": 20,
+        "total_tokens": 30,
+        "metadata": {"user_api_key_team_id": "acme"},
+        "response": {
+            "id": "chatcmpl-1",
+            "model": "gpt-4o",
+            "usage": {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30},
+        },
+        **fields,
+    }
