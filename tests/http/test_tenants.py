@@ -7,8 +7,7 @@ import pytest
 
 from engine.http.server import listen
 from engine.rating.errors import InvalidDocument
-from tests.http.calls import Server, cloudevent, event, problem_of
-from tests.http.test_usage import litellm_record
+from tests.http.calls import Server, cloudevent, event, litellm_record, problem_of
 
 OTHER = "globex"
 KONG = {
