@@ -1,6 +1,7 @@
 """Settings: read once from the environment by the composition root, then passed along."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,6 +55,7 @@ class WorkerSettings(NamedTuple):
     archive: Path | None = None
 
 
+_BROKER = re.compile(r"([^\s,:/\[\]]+|\[[0-9A-Fa-f:.%]+\])(:[0-9]{1,5})?")
 _SECURITY = (
     "security_protocol", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password",
     "ssl_cafile", "ssl_certfile", "ssl_keyfile",
@@ -64,19 +66,22 @@ def kafka_settings(
     bootstrap: str | None = None, environment: Mapping[str, str] = os.environ
 ) -> KafkaSettings:
     """Return the Kafka settings of TOLLBOOK_BOOTSTRAP, TOLLBOOK_PREFIX and TOLLBOOK_KAFKA_...."""
-    address = bootstrap or environment.get("TOLLBOOK_BOOTSTRAP", "")
-    if not address:
-        raise InvalidDocument(
-            "TOLLBOOK_BOOTSTRAP",
-            address,
-            "host:port of a Kafka broker (try: tollbook broker start)",
-        )
+    address = checked_bootstrap(bootstrap or environment.get("TOLLBOOK_BOOTSTRAP", ""))
     options = tuple(
         (name, environment[f"TOLLBOOK_KAFKA_{name.upper()}"])
         for name in _SECURITY
         if f"TOLLBOOK_KAFKA_{name.upper()}" in environment
     )
     return KafkaSettings(address, environment.get("TOLLBOOK_PREFIX", DEFAULT_PREFIX), options)
+
+
+def checked_bootstrap(address: str, place: str = "TOLLBOOK_BOOTSTRAP") -> str:
+    """Return addresses of brokers, host:port with commas between. InvalidDocument if they are none."""
+    brokers = [broker.strip() for broker in address.split(",")]
+    if all(_BROKER.fullmatch(broker) for broker in brokers):
+        return ",".join(brokers)
+    expected = "host:port of a Kafka broker (try: tollbook broker start), several with commas"
+    raise InvalidDocument(place, address, expected)
 
 
 def worker_settings(environment: Mapping[str, str] = os.environ) -> WorkerSettings:

@@ -28,7 +28,7 @@ from engine.gateway.errors import PublisherClosed, UsageRefused
 from engine.gateway.spool import MAX_BYTES, SEGMENT_BYTES, Spool
 from engine.rating.errors import InvalidDocument, Refusal
 from engine.rating.usage import MAX_TEXT, REQUIRED_TEXTS, UNPRINTABLE
-from engine.settings import DEFAULT_PREFIX, KafkaSettings
+from engine.settings import DEFAULT_PREFIX, KafkaSettings, checked_bootstrap
 
 if TYPE_CHECKING:  # the Kafka client takes longer to import than all of the rest
     from collections.abc import Callable
@@ -80,7 +80,7 @@ class Publisher:
     client (security_protocol, sasl_...). `signing_key` signs each record, for a source whose
     registration asks for it: 16 bytes at least. Make it after forking: it does not survive a fork.
 
-    Raises SpoolInUse, InvalidDocument (name, source or key), OSError (the folder).
+    Raises SpoolInUse, InvalidDocument (address, name, source or key), OSError (the folder).
     """
 
     def __init__(
@@ -104,7 +104,9 @@ class Publisher:
 
         if signing_key is not None:
             checked_key("signing_key", signing_key)
-        settings = KafkaSettings(bootstrap, prefix, tuple((options or {}).items()))
+        settings = KafkaSettings(
+            checked_bootstrap(bootstrap, "bootstrap"), prefix, tuple((options or {}).items())
+        )
         self._source = _checked_name("source", source)
         name = _checked_name("publisher", publisher or socket.gethostname())
         self._hash = account_hash

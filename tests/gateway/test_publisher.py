@@ -241,6 +241,14 @@ def test_a_source_must_have_a_printable_name(name: str, tmp_path: Path) -> None:
         Publisher("nowhere:9", name, spool=tmp_path)
 
 
+def test_an_address_that_can_not_be_one_is_refused_before_the_spool_is_taken(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(InvalidDocument, match="bootstrap: got ':::', expected host:port"):
+        Publisher(":::", "gateway-1", spool=tmp_path / "spool")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_first_attempt_of_a_call_has_the_calls_id_and_further_ones_their_own() -> None:
     assert event_id("call-7") == "call-7"
     assert event_id("call-7", 2) == "call-7/2"
