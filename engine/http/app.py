@@ -137,7 +137,7 @@ class Api:
         with self._room.entered(key.key_id) as take_bytes:
             data = await self._body(request, take_bytes)
             decided = await self._decided(request, data, key, said)
-            bucket.take(len(decided.results) - 1)
+            bucket.take(max(0, len(decided.results) - 1))
             await self._written(decided)
         if is_logged:
             self._rejected.add(key.source, decided.form, decided.results)

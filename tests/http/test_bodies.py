@@ -121,8 +121,11 @@ def test_a_version_of_five_thousand_digits_is_no_fault_of_ours() -> None:
     assert response.status_code == 202
 
 
-def test_a_body_that_can_not_be_read_counts_against_the_rate_as_well() -> None:
+@pytest.mark.parametrize(("content", "status"), [("{", 400), ('{"resourceSpans": []}', 202)])
+def test_a_body_of_which_nothing_comes_counts_against_the_rate_as_well(
+    content: str, status: int
+) -> None:
     server = Server(rate=2)
-    statuses = [server.client.post("/v1/usage", content="{").status_code for _ in range(6)]
-    assert statuses[:4] == [400] * 4
+    statuses = [server.client.post("/v1/usage", content=content).status_code for _ in range(6)]
+    assert statuses[:4] == [status] * 4
     assert statuses[-1] == 429
