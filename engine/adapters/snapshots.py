@@ -16,6 +16,7 @@ from pathlib import Path
 import lz4.frame
 import structlog
 
+from engine.adapters.durable import sync_path, write_synced
 from engine.ports import Stamp
 
 KEPT = 2
@@ -48,13 +49,13 @@ class FolderSnapshots:
         place = folder / f"{stamp.commit}{_SUFFIX}"
         unfinished = place.with_name(f"{place.name}.{os.getpid()}{_UNFINISHED}")
         try:
-            _write_durably(unfinished, content + sha256(content).digest())
+            write_synced(unfinished, content + sha256(content).digest())
             unfinished.replace(place)
         except BaseException:
             with suppress(OSError):
                 unfinished.unlink()
             raise
-        _sync_folder(folder)
+        sync_path(folder)
         others = [path for path in _latest_first(folder) if path != place]
         for old in others[KEPT - 1 :]:
             old.unlink(missing_ok=True)
@@ -98,19 +99,3 @@ def _latest_first(folder: Path) -> list[Path]:
 
 def _commit_of(path: Path) -> int:
     return int(path.stem)
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a folder's names to the disk: without it a power cut may undo a rename."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.gateway.folder import sync_path
+from engine.adapters.durable import sync_path
 
 MAX_BYTES = 16 * 1024 * 1024
 

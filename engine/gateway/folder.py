@@ -1,9 +1,10 @@
-"""A spool's folder: who has it, what its publisher is called, and that it is on the disk."""
+"""A spool's folder: who has it, and what its publisher is called."""
 
 import os
 import secrets
 from pathlib import Path
 
+from engine.adapters.durable import replace_file
 from engine.gateway.errors import SpoolInUse
 
 _SUFFIX_BYTES = 4
@@ -30,20 +31,5 @@ def publisher_of(folder: Path, name: str) -> str:
     if path.exists() and (kept := path.read_text(encoding="utf-8").strip()):
         return kept
     made = f"{name}-{secrets.token_hex(_SUFFIX_BYTES)}"
-    new = folder / "publisher.new"
-    with new.open("w", encoding="utf-8") as stream:
-        stream.write(made + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.rename(path)
-    sync_path(folder)
+    replace_file(path, f"{made}\n".encode())
     return made
-
-
-def sync_path(path: Path) -> None:
-    """Make a file, or the names in a folder, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,10 +23,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from engine.adapters.durable import sync_path
 from engine.gateway.cursor import Cursor, Position
 from engine.gateway.encoding import encode_end
 from engine.gateway.errors import PublisherClosed, SpoolFull
-from engine.gateway.folder import hold, publisher_of, sync_path
+from engine.gateway.folder import hold, publisher_of
 from engine.gateway.segment import (
     CHECKED_AFTER,
     FRAME_BYTES,

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from engine.adapters.durable import sync_path
 from engine.rating.errors import InvalidDocument
 from engine.rating.pattern import Pattern
 
@@ -142,6 +143,7 @@ def write_key_file(path: Path, keys: Mapping[str, ApiKey]) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         Path(name).replace(path)
+        sync_path(path.parent)  # or a power cut could bring a revoked key back
     except BaseException:
         with contextlib.suppress(OSError):
             Path(name).unlink()

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from engine.adapters.durable import replace_file
 from engine.ports import TopicPartition
 from replay.archive.errors import ArchiveBusy, ArchiveError, BrokenArchive, ForeignArchive
-from replay.archive.layout import FORMAT, IDENTITY, LOCK, TOPICS, partition_folder, replace_file
+from replay.archive.layout import FORMAT, IDENTITY, LOCK, TOPICS, partition_folder
 from replay.archive.manifest import Manifest, Segment, load_manifest
 
 

@@ -10,7 +10,6 @@ offsets of their own, so it may lie beyond the last record. Names that start wit
 by Spark and its like, so a topic's folder can be read as a table partitioned by `partition`.
 """
 
-import os
 from pathlib import Path
 
 from engine.ports import TopicPartition
@@ -34,23 +33,3 @@ def partition_folder(archive: Path, partition: TopicPartition) -> Path:
 def segment_name(first_offset: int, next_offset: int) -> str:
     """Return a segment's file name: it sorts in the order of offsets."""
     return f"{first_offset:020d}-{next_offset:020d}.parquet"
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, also through a power cut."""
-    draft = path.with_name(f"_{path.name.lstrip('_')}.tmp")
-    with draft.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

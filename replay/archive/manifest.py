@@ -9,9 +9,10 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine.adapters.durable import replace_file
 from engine.ports import TopicPartition
 from replay.archive.errors import BrokenArchive
-from replay.archive.layout import FORMAT, MANIFEST, partition_folder, replace_file, segment_name
+from replay.archive.layout import FORMAT, MANIFEST, partition_folder, segment_name
 
 
 class Segment(NamedTuple):

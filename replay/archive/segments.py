@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from engine.adapters.durable import sync_path
 from engine.ports import LogRecord, TopicPartition
 from replay.archive.errors import BrokenArchive
-from replay.archive.layout import FORMAT, segment_name, sync_folder
+from replay.archive.layout import FORMAT, segment_name
 from replay.archive.manifest import Segment
 from replay.archive.tables import ORIGINAL, arrow_table, table_of
 
@@ -84,7 +85,7 @@ class SegmentWriter:
         self._writer.close()
         size, digest = fingerprint(self._draft, durable=True)
         self._draft.replace(self._folder / segment_name(self._first_offset, next_offset))
-        sync_folder(self._folder)
+        sync_path(self._folder)
         return Segment(
             self._first_offset, next_offset, self._records, self._rows, size, digest, FORMAT
         )

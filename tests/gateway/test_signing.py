@@ -8,14 +8,14 @@ import pytest
 from engine.gateway import Publisher
 from engine.settings import WorkerSettings
 from tests.gateway.events import Shelf, event
-from tests.stream.deployment import Deployment, flat
+from tests.stream.deployment import Deployment
 from tests.stream.sources import (
     KEY,
     OLD_KEY,
     codes,
     key_file,
-    register,
     registered,
+    registered_alone,
     this_moment,
 )
 
@@ -27,12 +27,9 @@ ACCOUNTS = [f"tenant-{number}" for number in range(6)]
 
 @pytest.fixture
 def deployment(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Deployment]:
-    found = Deployment(kafka_bootstrap, topic_prefix, to_any_source=False)
-    found.publish_tariff(flat("1"))
-    found.open_accounts("plan", ACCOUNTS)
-    register(found, registered("gateway-1", "tenant-*", keys=(KEY, OLD_KEY)))
-    yield found
-    found.close()
+    sources = [registered("gateway-1", "tenant-*", keys=(KEY, OLD_KEY))]
+    with registered_alone(kafka_bootstrap, topic_prefix, ACCOUNTS, *sources) as found:
+        yield found
 
 
 def publish(deployment: Deployment, spool: Path, key: bytes | None, events: list[str]) -> None:

@@ -11,14 +11,14 @@ from engine.settings import WorkerSettings
 from tests.http.calls import event
 from tests.http.processes import server
 from tests.rating.scenario import at
-from tests.stream.deployment import Deployment, flat, usage
+from tests.stream.deployment import Deployment, usage
 from tests.stream.sources import (
     KEY,
     OLD_KEY,
     codes,
     key_file,
-    register,
     registered,
+    registered_alone,
     this_moment,
 )
 
@@ -29,17 +29,13 @@ ACCOUNTS = [f"acme-{number}" for number in range(20)]
 
 @pytest.fixture
 def deployment(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Deployment]:
-    found = Deployment(kafka_bootstrap, topic_prefix, to_any_source=False)
-    found.publish_tariff(flat("1"))
-    found.open_accounts("plan", ACCOUNTS)
-    register(
-        found,
+    sources = [
         registered("gateway-1", "acme-*", keys=(KEY, OLD_KEY)),
         registered("gateway-2", "acme-*", keys=(OLD_KEY,)),
         registered("gateway-3", "acme-*"),
-    )
-    yield found
-    found.close()
+    ]
+    with registered_alone(kafka_bootstrap, topic_prefix, ACCOUNTS, *sources) as found:
+        yield found
 
 
 @pytest.fixture

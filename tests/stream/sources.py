@@ -1,6 +1,8 @@
 """Registered sources on a deployment: who may report, with which keys, and what became of it."""
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from engine.adapters.kafka.publisher import KafkaPublisher
 from engine.adapters.signing import key_digest
 from engine.rating.authority import SourceRegistration
 from engine.rating.rules import DEFAULT_LATENESS
-from tests.stream.deployment import Deployment
+from tests.stream.deployment import Deployment, flat
 
 KEY, OLD_KEY = b"a key of thirty-two bytes length!", b"the one before it, now replaced.."
 
@@ -26,6 +28,18 @@ def register(deployment: Deployment, *registrations: SourceRegistration) -> None
     with KafkaPublisher(deployment.settings) as publisher:
         for registration in registrations:
             publisher.source(registration)
+
+
+@contextmanager
+def registered_alone(
+    bootstrap: str, prefix: str, accounts: Sequence[str], *registrations: SourceRegistration
+) -> Iterator[Deployment]:
+    """Yield a deployment with open accounts to which these sources may report, and no others."""
+    with closing(Deployment(bootstrap, prefix, to_any_source=False)) as found:
+        found.publish_tariff(flat("1"))
+        found.open_accounts("plan", accounts)
+        register(found, *registrations)
+        yield found
 
 
 def key_file(path: Path, **keys: tuple[bytes, ...]) -> Path:

